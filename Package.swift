@@ -1,0 +1,120 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The target graph is the architecture diagram: arrows point down only, and SwiftPM refuses a cycle.
+// docs/ARCHITECTURE.md tells what lives in each room; Tests/TidyTests checks the imports against it.
+
+/// The same settings for every target: Swift 6 mode, and imports that say what they leak.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func systemLibrary(_ name: String, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/SystemLibraries/\(name)", providers: [.apt([apt])])
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "martlet",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .library(name: "KafkaClient", targets: ["KafkaClient"]),
+        .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
+    ],
+    dependencies: [
+        // Event loops, byte buffers, sockets and sendfile: the whole network side.
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        // The logging API; back ends are chosen by the executable.
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        // The command line of `martlet` and of the tools.
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        // Layers of configuration: command line over environment over file over defaults.
+        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: ["YAML"]),
+        // SQLite, where the embedded metadata store lives. Imported by MetadataSQLite alone.
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+    ],
+    targets: [
+        // Layer 0 to 2: the shared language of broker and client. No IO.
+        .target(name: "KafkaTypes"),
+        .target(name: "KafkaWire", dependencies: ["KafkaTypes", nioCore]),
+        .target(
+            name: "KafkaMessages",
+            dependencies: ["KafkaTypes", "KafkaWire", nioCore],
+            exclude: ["Schemas"]
+        ),
+        .target(
+            name: "KafkaRecords",
+            dependencies: ["KafkaTypes", "CISAL", "CZlib", "CSnappy", "CLZ4", "CZstd", nioCore]
+        ),
+
+        // Layer 3: decisions. CommitLog does its IO through a FileSystem protocol.
+        .target(name: "CommitLog", dependencies: ["KafkaTypes", "KafkaRecords", nioCore, logging]),
+        .target(name: "KafkaConfig"),
+        .target(name: "ClusterMetadata", dependencies: ["KafkaTypes"]),
+
+        // Layer 4: adapters.
+        .target(
+            name: "MetadataSQLite",
+            dependencies: ["KafkaTypes", "ClusterMetadata", .product(name: "GRDB", package: "GRDB.swift")]
+        ),
+        .target(
+            name: "ServeConfiguration",
+            dependencies: ["KafkaConfig", .product(name: "Configuration", package: "swift-configuration")]
+        ),
+
+        // Layer 5 and 6: the broker, first without sockets, then with them.
+        .target(
+            name: "Broker",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
+                "ClusterMetadata", nioCore, logging,
+            ]
+        ),
+        .target(
+            name: "BrokerServer",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "CommitLog", "KafkaConfig", "ClusterMetadata", "Broker",
+                nioCore, nioPosix, logging,
+            ]
+        ),
+
+        // The client: the shared language and NIO, nothing of the broker.
+        .target(
+            name: "KafkaClient",
+            dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", nioCore, nioPosix, logging]
+        ),
+
+        // Layer 7: the one executable.
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
+                "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+
+        // What tests stand on: virtual clock, seeded randomness, a file system that fails on command.
+        .target(name: "MartletTestKit", dependencies: ["KafkaTypes", "KafkaRecords", "CommitLog", nioCore]),
+
+        // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
+        .executableTarget(name: "wiregen"),
+
+        // C libraries from Debian: each enters through exactly one target.
+        systemLibrary("CISAL", apt: "libisal-dev"),
+        systemLibrary("CZlib", apt: "zlib1g-dev"),
+        systemLibrary("CSnappy", apt: "libsnappy-dev"),
+        systemLibrary("CLZ4", apt: "liblz4-dev"),
+        systemLibrary("CZstd", apt: "libzstd-dev"),
+    ]
+)
+
+for target in package.targets where target.type != .system {
+    target.swiftSettings = settings
+}
