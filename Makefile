@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Part of Martlet, an event broker in Swift.
+#
+# One verb per target; `make help` lists them. ARGS is handed on to what a target runs, for example
+#   make run ARGS="--config server.properties"
+#   make test ARGS="--filter CommitLogTests"
+
+ARGS ?=
+SWIFT ?= swift
+PYTHON_ENVIRONMENT := $(CURDIR)/.venv
+
+# The interop tests start the broker that was built beside them, unless MARTLET names another one, and run the Python
+# clients of the virtual environment.
+export MARTLET_PYTHON := $(PYTHON_ENVIRONMENT)/bin/python
+
+# Everything that people write. Generated Swift is as wiregen writes it, and `make check-generated` looks after it.
+SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
+	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test interop lint format bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## Build for release and serve on 127.0.0.1:9092 with the embedded defaults.
+	@exec "$$($(SWIFT) build --configuration release --show-bin-path)/martlet" serve $(ARGS)
+
+build: ## Install missing system libraries and build `martlet` for release.
+	@scripts/install-libraries build
+	$(SWIFT) build --configuration release --product martlet
+
+# One debug build serves the unit tests and the broker that the interop tests start: a second, optimised build would
+# double the time, and a debug broker checks more. `make interop` tests the optimised one.
+test: ## Run all tests, interop with other clients among them.
+	@scripts/install-libraries test
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	$(SWIFT) test $(ARGS)
+
+interop: build ## Run the interop tests against the release build of the broker.
+	@scripts/install-libraries test
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	MARTLET="$$($(SWIFT) build --configuration release --show-bin-path)/martlet" \
+		$(SWIFT) test --filter InteropTests $(ARGS)
+
+lint: ## Check the format of everything that is written by hand.
+	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format lint --strict --parallel
+
+format: ## Rewrite it in that format.
+	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format --in-place --parallel
+
+bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
+	@scripts/install-libraries bench
+	@benchmarks/run --martlet "$$($(SWIFT) build --configuration release --show-bin-path)/martlet" $(ARGS)
+
+clean: ## Remove everything that was built or installed in this folder.
+	rm -rf .build "$(PYTHON_ENVIRONMENT)"
+	$(MAKE) --no-print-directory --directory benchmarks/limits clean
