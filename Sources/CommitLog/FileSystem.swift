@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+/// What the log needs of a disk, and nothing more, so that tests can tear, fail and reorder every step of it.
+///
+/// Durability follows POSIX: what was written may be lost in part and in any order until the file is synced, and a
+/// name that was created, renamed or removed may come back until its directory is synced. Every call either did all
+/// of its work or throws. Paths are absolute or relative to the process; their parts are joined by `/`.
+/// All functions may be called from any thread.
+public protocol FileSystem: Sendable {
+    /// Opens a file for positional reads and writes. The file is closed when the last reference to it goes away.
+    func open(_ path: String, _ mode: OpenMode) throws(FileSystemError) -> any LogFile
+    /// What is known of a path, or nil when nothing is there.
+    func status(_ path: String) throws(FileSystemError) -> FileStatus?
+    /// The names in a directory, without `.` and `..`, in no particular order.
+    func list(_ directory: String) throws(FileSystemError) -> [String]
+    /// Makes one directory; its parent must exist. Nothing happens when it exists already.
+    func createDirectory(_ path: String) throws(FileSystemError)
+    /// Renames a file or directory in one step; a file that is there under the new name is replaced.
+    func rename(_ path: String, to newPath: String) throws(FileSystemError)
+    /// Removes a file. Those who have it open read on.
+    func removeFile(_ path: String) throws(FileSystemError)
+    /// Removes an empty directory.
+    func removeDirectory(_ path: String) throws(FileSystemError)
+    /// Returns when every name created, renamed or removed in the directory before is on stable storage.
+    func syncDirectory(_ path: String) throws(FileSystemError)
+    /// Bytes that this process may still write to the file system that holds the path.
+    func freeSpace(_ path: String) throws(FileSystemError) -> Int64
+    /// Locks a file, which is made when missing, against every other process and every other call of this function.
+    /// Returns nil when somebody else holds the lock. Unlocked when the last reference to the lock goes away.
+    func lock(_ path: String) throws(FileSystemError) -> (any FileLock)?
+}
+
+/// An open file. All functions may be called from any thread; the log has one writer per file.
+public protocol LogFile: AnyObject, Sendable {
+    /// The path under which the file was opened, for messages: it may have been renamed since.
+    var path: String { get }
+    /// The descriptor to hand to `sendfile`, or nil when the file lives in a simulation.
+    var descriptor: Int32? { get }
+    /// Reads into the buffer from a byte position: the count is smaller than the buffer only at the end of the file,
+    /// and 0 at or past the end.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileSystemError) -> Int
+    /// Writes the parts one after another from a byte position, all of them or it throws; after a throw any part of
+    /// them may be in the file.
+    func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError)
+    /// The length in bytes.
+    func size() throws(FileSystemError) -> Int64
+    /// Cuts the file to a length, or lengthens it with zeros.
+    func truncate(to size: Int64) throws(FileSystemError)
+    /// Returns when the bytes, and the length needed to read them, are on stable storage. A throw leaves it unknown
+    /// what is there: calling again proves nothing.
+    func syncData() throws(FileSystemError)
+}
+
+/// A lock that is held while this object lives.
+public protocol FileLock: AnyObject, Sendable {}
+
+/// How a file is opened.
+public enum OpenMode: Sendable, Hashable {
+    /// For reading; it must exist.
+    case read
+    /// For reading and writing; it must exist.
+    case readWrite
+    /// For reading and writing; made when missing, kept as it is otherwise.
+    case create
+    /// For reading and writing; made when missing, cut to nothing otherwise.
+    case createEmpty
+}
+
+/// What a file system knows of a path.
+public struct FileStatus: Sendable, Hashable {
+    /// Bytes.
+    public var size: Int64
+    /// When the content last changed: wall-clock milliseconds since 1970.
+    public var modificationTimeMs: Int64
+    public var isDirectory: Bool
+
+    public init(size: Int64, modificationTimeMs: Int64, isDirectory: Bool = false) {
+        self.size = size
+        self.modificationTimeMs = modificationTimeMs
+        self.isDirectory = isDirectory
+    }
+}
+
+/// An operation of the file system failed.
+public struct FileSystemError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What was being done.
+    public enum Operation: String, Sendable, Hashable {
+        case open, status, list, createDirectory, rename, removeFile, removeDirectory, syncDirectory, freeSpace, lock
+        case read, write, size, truncate, syncData
+    }
+
+    public var operation: Operation
+    public var path: String
+    /// The `errno` of the system call, as Linux numbers it: 5 is EIO, 28 is ENOSPC.
+    public var errorNumber: Int32
+    /// The system's words for the error number.
+    public var message: String
+
+    public init(_ operation: Operation, path: String, errorNumber: Int32, message: String) {
+        self.operation = operation
+        self.path = path
+        self.errorNumber = errorNumber
+        self.message = message
+    }
+
+    public var description: String {
+        "\(self.operation.rawValue) of \(self.path) failed: \(self.message) (errno \(self.errorNumber))"
+    }
+}
