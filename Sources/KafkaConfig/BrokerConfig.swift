@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+/// How much is logged, the least first.
+public enum BrokerLogLevel: String, Sendable, Hashable, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+}
+
+/// The configs of one broker as values, resolved from names and texts.
+///
+/// The property names are Kafka's config names in camel case; times are milliseconds and sizes bytes, as the names say.
+public struct BrokerConfig: Sendable, Hashable {
+    /// 0 or more.
+    public private(set) var nodeID: Int32 = 1
+    /// The cluster's id, if the operator chose one.
+    public private(set) var clusterID: String?
+    public private(set) var logLevel: BrokerLogLevel = .info
+
+    /// Where to listen, in the order written; at least one, their names unlike.
+    public private(set) var listeners: [Listener] = []
+    /// What clients are told, each with the name of a listener. Empty: the address the connection reached.
+    public private(set) var advertisedListeners: [Listener] = []
+    /// nil: by the number of cores.
+    public private(set) var numNetworkThreads: Int?
+    /// nil: by the number of cores.
+    public private(set) var numIOThreads: Int?
+    /// -1 for the system's choice.
+    public private(set) var socketSendBufferBytes = 102_400
+    /// -1 for the system's choice.
+    public private(set) var socketReceiveBufferBytes = 102_400
+
+    public private(set) var socketRequestMaxBytes = 104_857_600
+    public private(set) var maxConnections = 2_147_483_647
+    public private(set) var maxConnectionsPerIP = 2_147_483_647
+    /// Negative for never.
+    public private(set) var connectionsMaxIdleMs: Int64 = 600_000
+    /// nil: the broker's own bound.
+    public private(set) var queuedMaxRequestBytes: Int?
+    /// Of one connection.
+    public private(set) var queuedMaxRequests = 500
+    public private(set) var fetchMaxBytes = 57_671_680
+    public private(set) var maxIncrementalFetchSessionCacheSlots = 1000
+
+    /// At least one.
+    public private(set) var logDirs: [String] = ["martlet-data"]
+    public private(set) var numPartitions = 1
+    public private(set) var defaultReplicationFactor = 1
+    public private(set) var autoCreateTopicsEnable = true
+    public private(set) var deleteTopicEnable = true
+    public private(set) var logRetentionCheckIntervalMs: Int64 = 300_000
+    public private(set) var logFlushOffsetCheckpointIntervalMs: Int64 = 60_000
+    public private(set) var logFlushStartOffsetCheckpointIntervalMs: Int64 = 60_000
+    public private(set) var producerIDExpirationMs: Int64 = 86_400_000
+    public private(set) var producerIDExpirationCheckIntervalMs: Int64 = 600_000
+    public private(set) var transactionalIDExpirationMs: Int64 = 604_800_000
+    public private(set) var transactionMaxTimeoutMs: Int64 = 900_000
+
+    public private(set) var groupInitialRebalanceDelayMs: Int64 = 3_000
+    public private(set) var groupMinSessionTimeoutMs: Int64 = 6_000
+    public private(set) var groupMaxSessionTimeoutMs: Int64 = 1_800_000
+    public private(set) var groupMaxSize = 2_147_483_647
+    public private(set) var offsetMetadataMaxBytes = 4096
+    public private(set) var offsetsRetentionMinutes: Int64 = 10_080
+    public private(set) var offsetsRetentionCheckIntervalMs: Int64 = 600_000
+    public private(set) var offsetsTopicNumPartitions = 50
+    public private(set) var offsetsTopicReplicationFactor = 1
+    public private(set) var offsetsTopicSegmentBytes = 104_857_600
+    public private(set) var transactionStateLogNumPartitions = 50
+    public private(set) var transactionStateLogReplicationFactor = 1
+    public private(set) var transactionStateLogMinISR = 1
+
+    /// What a topic without configs of its own has.
+    public private(set) var topicDefaults = TopicConfig()
+
+    /// Names that are no config of Martlet's, in their order, without those of Kafka's that it passes over.
+    public private(set) var unknownKeys: [String] = []
+    /// Names of Kafka's configuration that have no effect in Martlet, in their order.
+    public private(set) var keysWithoutEffect: [String] = []
+
+    /// What was set, and where.
+    private(set) var layers = ConfigLayers()
+
+    /// Resolves what command line, environment and file say, by Kafka's names. Unknown names are listed, not refused.
+    ///
+    /// Throws ``ConfigError`` with code `invalidValue` or `conflict`.
+    public init(resolving values: [String: String] = [:]) throws(ConfigError) {
+        for (name, value) in values {
+            if let definition = BrokerConfigDefinitions.definition(name) {
+                try definition.validate(value)
+                self.layers.staticBroker[name] = ConfigText.trimmed(value)
+            } else if BrokerConfigDefinitions.isWithoutEffect(name) {
+                self.keysWithoutEffect.append(name)
+            } else {
+                self.unknownKeys.append(name)
+            }
+        }
+        self.unknownKeys.sort()
+        self.keysWithoutEffect.sort()
+        try self.resolve()
+    }
+
+    /// The same broker with other configs set at run time: for all brokers (`clusterDefault`) and, stronger, for
+    /// this one (`node`). They replace those set before.
+    ///
+    /// Throws ``ConfigError``: `unknownName`, `readOnly`, `invalidValue` or `conflict`.
+    public func applyingDynamic(
+        clusterDefault: [String: String],
+        node: [String: String]
+    ) throws(ConfigError) -> BrokerConfig {
+        var layers = self.layers
+        layers.dynamicDefault = try Self.checkedDynamic(clusterDefault, forAllBrokers: true)
+        layers.dynamicBroker = try Self.checkedDynamic(node, forAllBrokers: false)
+        var result = try BrokerConfig(layers: layers)
+        result.unknownKeys = self.unknownKeys
+        result.keysWithoutEffect = self.keysWithoutEffect
+        return result
+    }
+
+    /// Begins at the defaults, so that a config that is no longer set goes back to its own.
+    private init(layers: ConfigLayers) throws(ConfigError) {
+        self.layers = layers
+        try self.resolve()
+    }
+
+    private static func checkedDynamic(
+        _ values: [String: String], forAllBrokers: Bool
+    ) throws(ConfigError) -> [String: String] {
+        var checked: [String: String] = [:]
+        for (name, value) in values {
+            let definition = try BrokerConfigDefinitions.require(name)
+            guard definition.updateMode != .readOnly else {
+                throw ConfigError(
+                    .readOnly, name: name,
+                    message: "Cannot update \(name) at run time: set it in the broker's file and restart the broker")
+            }
+            guard !forAllBrokers || definition.updateMode == .clusterWide else {
+                throw ConfigError(
+                    .readOnly, name: name, message: "Cannot update \(name) for all brokers: name the broker")
+            }
+            try definition.validate(value)
+            checked[name] = ConfigText.trimmed(value)
+        }
+        return checked
+    }
+
+    private mutating func resolve() throws(ConfigError) {
+        for (name, path) in Self.ints {
+            guard let text = self.layers.value(name) else { continue }
+            self[keyPath: path] = Int(try ConfigText.integer(text, as: Int32.self, for: name))
+        }
+        for (name, path) in Self.longs {
+            guard let text = self.layers.value(name) else { continue }
+            self[keyPath: path] = try ConfigText.integer(text, as: Int64.self, for: name)
+        }
+        for (name, path) in Self.booleans {
+            guard let text = self.layers.value(name) else { continue }
+            self[keyPath: path] = try ConfigText.boolean(text, for: name)
+        }
+        try self.resolveSpecial()
+        var topics = TopicConfig()
+        for definition in TopicConfigDefinitions.all {
+            guard let text = self.layers.topicDefault(definition) else { continue }
+            try topics.set(definition, text)
+        }
+        try topics.checkTogether()
+        self.topicDefaults = topics
+    }
+
+    private mutating func resolveSpecial() throws(ConfigError) {
+        if let text = self.layers.value("node.id") ?? self.layers.value("broker.id") {
+            self.nodeID = try ConfigText.integer(text, as: Int32.self, for: "node.id")
+        }
+        self.clusterID = self.layers.value("cluster.id")
+        if let text = self.layers.value("log.level") {
+            self.logLevel = BrokerLogLevel(rawValue: text.lowercased()) ?? .info
+        }
+        if let text = self.layers.value("log.dirs") {
+            self.logDirs = ConfigText.list(text)
+        } else if let text = self.layers.value("log.dir") {
+            self.logDirs = [text]
+        }
+        if let text = self.layers.value("num.network.threads") { self.numNetworkThreads = Int(text) }
+        if let text = self.layers.value("num.io.threads") { self.numIOThreads = Int(text) }
+        if let text = self.layers.value("queued.max.request.bytes") {
+            let bytes = try ConfigText.integer(text, as: Int64.self, for: "queued.max.request.bytes")
+            self.queuedMaxRequestBytes = bytes > 0 ? Int(bytes) : nil
+        }
+        let listeners = try ListenerSettings(self.layers)
+        self.listeners = listeners.listeners
+        self.advertisedListeners = listeners.advertised
+    }
+}
+
+extension BrokerConfig {
+    private typealias Path<Value> = any WritableKeyPath<BrokerConfig, Value> & Sendable
+
+    private static let ints: [String: Path<Int>] = [
+        "socket.send.buffer.bytes": \.socketSendBufferBytes,
+        "socket.receive.buffer.bytes": \.socketReceiveBufferBytes,
+        "socket.request.max.bytes": \.socketRequestMaxBytes,
+        "max.connections": \.maxConnections,
+        "max.connections.per.ip": \.maxConnectionsPerIP,
+        "queued.max.requests": \.queuedMaxRequests,
+        "fetch.max.bytes": \.fetchMaxBytes,
+        "max.incremental.fetch.session.cache.slots": \.maxIncrementalFetchSessionCacheSlots,
+        "num.partitions": \.numPartitions,
+        "default.replication.factor": \.defaultReplicationFactor,
+        "group.max.size": \.groupMaxSize,
+        "offset.metadata.max.bytes": \.offsetMetadataMaxBytes,
+        "offsets.topic.num.partitions": \.offsetsTopicNumPartitions,
+        "offsets.topic.replication.factor": \.offsetsTopicReplicationFactor,
+        "offsets.topic.segment.bytes": \.offsetsTopicSegmentBytes,
+        "transaction.state.log.num.partitions": \.transactionStateLogNumPartitions,
+        "transaction.state.log.replication.factor": \.transactionStateLogReplicationFactor,
+        "transaction.state.log.min.isr": \.transactionStateLogMinISR,
+    ]
+
+    private static let longs: [String: Path<Int64>] = [
+        "connections.max.idle.ms": \.connectionsMaxIdleMs,
+        "log.retention.check.interval.ms": \.logRetentionCheckIntervalMs,
+        "log.flush.offset.checkpoint.interval.ms": \.logFlushOffsetCheckpointIntervalMs,
+        "log.flush.start.offset.checkpoint.interval.ms": \.logFlushStartOffsetCheckpointIntervalMs,
+        "producer.id.expiration.ms": \.producerIDExpirationMs,
+        "producer.id.expiration.check.interval.ms": \.producerIDExpirationCheckIntervalMs,
+        "transactional.id.expiration.ms": \.transactionalIDExpirationMs,
+        "transaction.max.timeout.ms": \.transactionMaxTimeoutMs,
+        "group.initial.rebalance.delay.ms": \.groupInitialRebalanceDelayMs,
+        "group.min.session.timeout.ms": \.groupMinSessionTimeoutMs,
+        "group.max.session.timeout.ms": \.groupMaxSessionTimeoutMs,
+        "offsets.retention.minutes": \.offsetsRetentionMinutes,
+        "offsets.retention.check.interval.ms": \.offsetsRetentionCheckIntervalMs,
+    ]
+
+    private static let booleans: [String: Path<Bool>] = [
+        "auto.create.topics.enable": \.autoCreateTopicsEnable,
+        "delete.topic.enable": \.deleteTopicEnable,
+    ]
+}
