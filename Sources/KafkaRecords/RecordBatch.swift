@@ -14,13 +14,8 @@ public struct RecordBatch: Sendable {
     /// Throws as `RecordBatchHeader.init(parsing:)` does, and `truncated` when the batch goes on past the buffer. The
     /// checksum is not verified.
     public init(parsing buffer: ByteBuffer) throws(RecordError) {
-        let header: RecordBatchHeader
-        do {
-            header = try buffer.withUnsafeReadableBytes { bytes in try RecordBatchHeader(parsing: bytes) }
-        } catch let error as RecordError {
-            throw error
-        } catch {
-            preconditionFailure("a header is parsed with typed throws")
+        let header = try buffer.withReadableBytes { (bytes) throws(RecordError) in
+            try RecordBatchHeader(parsing: bytes)
         }
         guard let bytes = buffer.getSlice(at: buffer.readerIndex, length: header.sizeInBytes) else {
             throw .truncated(needed: header.sizeInBytes, available: buffer.readableBytes)

@@ -77,6 +77,12 @@ public struct RecordBatchHeader: Sendable, Equatable {
     /// Throws when there are fewer than 61 bytes, the magic is not 2, the batch length is too small or the counts and
     /// offsets contradict each other. Neither the checksum nor the records are looked at.
     public init(parsing bytes: UnsafeRawBufferPointer) throws(RecordError) {
+        try self.init(unchecked: bytes)
+        try self.checkCounts()
+    }
+
+    /// Reads a header of magic 2 with a possible batch length; counts and offsets may still be anything.
+    init(unchecked bytes: UnsafeRawBufferPointer) throws(RecordError) {
         // The magic has the same place in all formats, so an old one is told by its name and not as a short batch.
         guard bytes.count > 16 else { throw .truncated(needed: Self.byteCount, available: bytes.count) }
         let magic = bytes.bigEndian(at: 16, as: Int8.self)
@@ -96,6 +102,10 @@ public struct RecordBatchHeader: Sendable, Equatable {
         self.baseSequence = bytes.bigEndian(at: 53, as: Int32.self)
         self.recordCount = bytes.bigEndian(at: 57, as: Int32.self)
         guard self.batchLength >= Int32(Self.minimumBatchLength) else { throw .invalidBatchLength(self.batchLength) }
+    }
+
+    /// Throws when counts and offsets are out of range or contradict each other.
+    func checkCounts() throws(RecordError) {
         guard self.lastOffsetDelta >= 0, self.recordCount >= 0,
             Int64(self.recordCount) <= Int64(self.lastOffsetDelta) + 1
         else {

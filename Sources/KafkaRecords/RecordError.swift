@@ -5,8 +5,10 @@
 ///
 /// All of it can come from a socket or a damaged file, so nothing here is a programmer's error.
 public enum RecordError: Error, Equatable, Sendable {
-    /// The bytes end before the batch or the record does.
+    /// The bytes end before the batch does.
     case truncated(needed: Int, available: Int)
+    /// The bytes end before the last record does, or a record ends in the middle of a field.
+    case truncatedRecord(record: Int)
     /// The magic byte is not 2: the batch is in the old message format (0, 1) or no batch at all.
     case unsupportedMagic(Int8)
     /// The batch length is smaller than the rest of the header.
@@ -33,21 +35,34 @@ public enum RecordError: Error, Equatable, Sendable {
     case trailingRecordBytes(record: Int, count: Int)
     /// The batch has bytes after its last record.
     case trailingBatchBytes(count: Int)
-    /// The name of a record header is not UTF-8.
-    case invalidHeaderName
     /// The batch would be larger than the format can say: 2 GiB.
     case batchTooLarge
-    /// Records are added in order of their offsets.
-    case offsetOutOfOrder(offset: Int64, previous: Int64)
+    /// The offsets of a batch's records rise from the base offset to the last offset; this one does not fit in.
+    case offsetOutOfOrder(record: Int, offsetDelta: Int64)
     /// A batch must not be built without a record.
     case emptyBatch
 
     /// The parts of a record that have a length.
     public enum RecordField: String, Sendable {
-        case record, key, value
+        case record
+        case key
+        case value
         case headerCount = "header count"
         case headerName = "header name"
         case headerValue = "header value"
+    }
+}
+
+extension RecordError {
+    /// The number of the record in its batch that is at fault, from 0; nil when it is the batch as a whole.
+    public var recordIndex: Int? {
+        switch self {
+        case .truncatedRecord(let record), .overlongVarint(let record), .invalidLength(let record, _, _),
+            .trailingRecordBytes(let record, _), .offsetOutOfOrder(let record, _):
+            record
+        default:
+            nil
+        }
     }
 }
 
@@ -56,6 +71,8 @@ extension RecordError: CustomStringConvertible {
         switch self {
         case .truncated(let needed, let available):
             "the record batch is cut off: it needs \(needed) bytes, there are \(available)"
+        case .truncatedRecord(let record):
+            "record \(record) is cut off"
         case .unsupportedMagic(let magic):
             "magic \(magic) is not supported: record batches have magic 2 (clients of Kafka 0.11 and later write it)"
         case .invalidBatchLength(let length):
@@ -82,12 +99,10 @@ extension RecordError: CustomStringConvertible {
             "record \(record) has \(count) bytes after its last field"
         case .trailingBatchBytes(let count):
             "the batch has \(count) bytes after its last record"
-        case .invalidHeaderName:
-            "the name of a record header is not UTF-8"
         case .batchTooLarge:
             "the record batch would be larger than 2 GiB"
-        case .offsetOutOfOrder(let offset, let previous):
-            "offset \(offset) cannot follow offset \(previous) in a batch"
+        case .offsetOutOfOrder(let record, let delta):
+            "record \(record) has an offset delta of \(delta), which does not fit into the batch"
         case .emptyBatch:
             "a batch needs at least one record"
         }
