@@ -43,12 +43,9 @@ public final class MetadataController: Sendable {
 
     /// Opens a store, and makes it this cluster's if it is new. Waits for the disk.
     ///
-    /// - Parameters:
-    ///   - nodeID: this broker's.
-    ///   - clusterID: the id the operator asks for, nil for the one kept, or for a new one drawn at random.
-    ///   - generator: where ids are drawn from.
-    ///
-    /// Throws `identityMismatch` for a store of another node or cluster, and what the store throws.
+    /// `nodeID` is this broker's. `clusterID` is the one the operator asks for, nil for the one kept, or for a new
+    /// one drawn at random. Ids are drawn from `generator`. Throws `identityMismatch` for a store of another node or
+    /// cluster, and what the store throws.
     public init(
         store: any MetadataStore,
         nodeID: NodeID,

@@ -14,6 +14,7 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var nodeID: Int32 = 1
     /// The cluster's id, if the operator chose one.
     public private(set) var clusterID: String?
+    /// The least that is logged.
     public private(set) var logLevel: BrokerLogLevel = .info
 
     /// Where to listen, in the order written; at least one, their names unlike.
@@ -29,8 +30,11 @@ public struct BrokerConfig: Sendable, Hashable {
     /// -1 for the system's choice.
     public private(set) var socketReceiveBufferBytes = 102_400
 
+    /// The largest request; one that announces more costs its connection.
     public private(set) var socketRequestMaxBytes = 104_857_600
+    /// Connections at a time, on all listeners.
     public private(set) var maxConnections = 2_147_483_647
+    /// Connections at a time from one address.
     public private(set) var maxConnectionsPerIP = 2_147_483_647
     /// Negative for never.
     public private(set) var connectionsMaxIdleMs: Int64 = 600_000
@@ -38,35 +42,61 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var queuedMaxRequestBytes: Int?
     /// Of one connection.
     public private(set) var queuedMaxRequests = 500
+    /// Record bytes of one Fetch answer; a first batch that is larger is sent nevertheless.
     public private(set) var fetchMaxBytes = 57_671_680
+    /// Fetch sessions kept at a time; 0 for none.
     public private(set) var maxIncrementalFetchSessionCacheSlots = 1000
 
     /// At least one.
     public private(set) var logDirs: [String] = ["martlet-data"]
+    /// Partitions of a topic made without saying how many.
     public private(set) var numPartitions = 1
+    /// Replicas of a topic made without saying how many.
     public private(set) var defaultReplicationFactor = 1
+    /// Whether a topic is made when a client first asks for it.
     public private(set) var autoCreateTopicsEnable = true
+    /// Whether topics may be deleted.
     public private(set) var deleteTopicEnable = true
+    /// Time between looks for segments past their retention.
     public private(set) var logRetentionCheckIntervalMs: Int64 = 300_000
+    /// Time between writes of the recovery points.
     public private(set) var logFlushOffsetCheckpointIntervalMs: Int64 = 60_000
+    /// Time between writes of the log start offsets.
     public private(set) var logFlushStartOffsetCheckpointIntervalMs: Int64 = 60_000
+    /// How long the sequence of a silent producer is remembered.
     public private(set) var producerIDExpirationMs: Int64 = 86_400_000
+    /// Time between looks for silent producers.
     public private(set) var producerIDExpirationCheckIntervalMs: Int64 = 600_000
+    /// How long a silent transactional id is remembered.
     public private(set) var transactionalIDExpirationMs: Int64 = 604_800_000
+    /// The longest transaction a producer may ask for.
     public private(set) var transactionMaxTimeoutMs: Int64 = 900_000
 
+    /// How long the first rebalance of a group waits for more members.
     public private(set) var groupInitialRebalanceDelayMs: Int64 = 3_000
+    /// The shortest session timeout a member may ask for.
     public private(set) var groupMinSessionTimeoutMs: Int64 = 6_000
+    /// The longest session timeout a member may ask for.
     public private(set) var groupMaxSessionTimeoutMs: Int64 = 1_800_000
+    /// Members of a group at a time.
     public private(set) var groupMaxSize = 2_147_483_647
+    /// The longest text kept with a committed offset.
     public private(set) var offsetMetadataMaxBytes = 4096
+    /// How long the offsets of an empty group are kept.
     public private(set) var offsetsRetentionMinutes: Int64 = 10_080
+    /// Time between looks for offsets past their retention.
     public private(set) var offsetsRetentionCheckIntervalMs: Int64 = 600_000
+    /// Partitions of `__consumer_offsets`.
     public private(set) var offsetsTopicNumPartitions = 50
+    /// Replicas of `__consumer_offsets`.
     public private(set) var offsetsTopicReplicationFactor = 1
+    /// Segment size of `__consumer_offsets`.
     public private(set) var offsetsTopicSegmentBytes = 104_857_600
+    /// Partitions of `__transaction_state`.
     public private(set) var transactionStateLogNumPartitions = 50
+    /// Replicas of `__transaction_state`.
     public private(set) var transactionStateLogReplicationFactor = 1
+    /// `min.insync.replicas` of `__transaction_state`.
     public private(set) var transactionStateLogMinISR = 1
 
     /// What a topic without configs of its own has.

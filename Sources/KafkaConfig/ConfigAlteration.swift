@@ -14,11 +14,14 @@ public struct ConfigAlteration: Sendable, Hashable {
         case subtract = 3
     }
 
+    /// The config's name.
     public let name: String
+    /// What to do.
     public let operation: Operation
     /// Needed by all operations but delete.
     public let value: String?
 
+    /// A change; the value may be left out of a delete.
     public init(_ name: String, _ operation: Operation, _ value: String? = nil) {
         self.name = name
         self.operation = operation

@@ -64,6 +64,7 @@ public struct ConfigSynonym: Sendable, Hashable {
     /// How many of the topic config's units one of the broker config's is: 3,600,000 from hours to milliseconds.
     public let scale: Int64
 
+    /// A synonym in the same unit, or in one `scale` times as large.
     public init(_ name: String, scale: Int64 = 1) {
         self.name = name
         self.scale = scale
@@ -74,6 +75,7 @@ public struct ConfigSynonym: Sendable, Hashable {
 public struct ConfigDefinition: Sendable {
     /// Kafka's name.
     public let name: String
+    /// The type of its value.
     public let type: ConfigType
     /// Martlet's default as text; nil where unset means something of its own, which `documentation` tells.
     public let defaultValue: String?
@@ -81,9 +83,11 @@ public struct ConfigDefinition: Sendable {
     public let kafkaDefault: String?
     /// What it does, with its unit, in our words.
     public let documentation: String
+    /// What a value must satisfy beyond its type.
     public let constraint: ConfigConstraint
     /// Of a topic config: the broker configs its default comes from, the strongest first. Of a broker config: empty.
     public let synonyms: [ConfigSynonym]
+    /// When it may change. Of a topic config it means nothing: those change at any time.
     public let updateMode: ConfigUpdateMode
     /// True if answers must leave the value out.
     public let isSensitive: Bool

@@ -3,21 +3,29 @@
 
 /// One place that has a value for a config, as DescribeConfigs lists them (KIP-226).
 public struct ConfigSetting: Sendable, Hashable {
+    /// The config's name.
     public let name: String
     /// As written there, in the unit of `name`; nil if sensitive.
     public let value: String?
+    /// Where the value comes from.
     public let source: ConfigSource
 }
 
 /// One config of a topic or a broker as DescribeConfigs answers it.
 public struct ConfigEntry: Sendable, Hashable {
+    /// The config's name.
     public let name: String
     /// The value that counts; nil if it is sensitive or nobody set it and there is no default.
     public let value: String?
+    /// Where the value comes from.
     public let source: ConfigSource
+    /// The type of the value.
     public let type: ConfigType
+    /// Whether it changes only with a restart.
     public let isReadOnly: Bool
+    /// Whether the value is kept from answers.
     public let isSensitive: Bool
+    /// What it does.
     public let documentation: String
     /// Every place that has a value, the strongest first; the default is the last.
     public let synonyms: [ConfigSetting]

@@ -5,6 +5,7 @@
 public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What kind of refusal it is. An open set: new kinds may come.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
+        /// For logs and tests.
         public let description: String
 
         /// There is no config of that name.
@@ -21,12 +22,14 @@ public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let duplicate = Code(description: "duplicate")
     }
 
+    /// What kind of refusal it is.
     public let code: Code
     /// The config at fault.
     public let name: String
     /// A whole sentence without a full stop, with the name, the value and what would be right.
     public let message: String
 
+    /// A refusal with a message made to be shown.
     public init(_ code: Code, name: String, message: String) {
         self.code = code
         self.name = name
@@ -49,5 +52,6 @@ public struct ConfigError: Error, Sendable, Equatable, CustomStringConvertible {
     /// How much of a refused value a message repeats, in characters.
     static let valueCharactersMax = 200
 
+    /// For logs and tests.
     public var description: String { self.message }
 }

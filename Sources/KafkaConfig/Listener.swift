@@ -10,12 +10,14 @@ public struct Listener: Sendable, Hashable, CustomStringConvertible {
 
     /// In upper case.
     public let name: String
+    /// What its bytes are wrapped in.
     public let securityProtocol: SecurityProtocol
     /// A name or an address, an IPv6 address without its brackets; empty for all interfaces.
     public let host: String
     /// 0 for any free port, only where it is listened on.
     public let port: UInt16
 
+    /// A listener; nothing is checked.
     public init(name: String, securityProtocol: SecurityProtocol = .plaintext, host: String, port: UInt16) {
         self.name = name
         self.securityProtocol = securityProtocol
@@ -23,6 +25,7 @@ public struct Listener: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
+    /// `NAME://host:port`, an IPv6 address in brackets.
     public var description: String {
         "\(self.name)://\(self.host.contains(":") ? "[\(self.host)]" : self.host):\(self.port)"
     }

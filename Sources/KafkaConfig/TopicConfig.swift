@@ -3,7 +3,9 @@
 
 /// What becomes of a topic's old records. Empty: nothing, they stay for ever.
 public struct CleanupPolicy: OptionSet, Sendable, Hashable {
+    /// One bit for each policy.
     public let rawValue: UInt8
+    /// A policy of these bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Segments past the retention limits are deleted.
@@ -33,7 +35,9 @@ public enum MessageTimestampType: String, Sendable, Hashable, CaseIterable {
 ///
 /// The property names are Kafka's config names in camel case; times are milliseconds and sizes bytes, as the names say.
 public struct TopicConfig: Sendable, Hashable {
+    /// What becomes of old records.
     public private(set) var cleanupPolicy: CleanupPolicy = .delete
+    /// The codec that batches are stored with.
     public private(set) var compressionType: TopicCompression = .producer
     /// 1...9, or -1 for the codec's own default.
     public private(set) var compressionGzipLevel = -1
@@ -41,31 +45,47 @@ public struct TopicConfig: Sendable, Hashable {
     public private(set) var compressionLZ4Level = 9
     /// -131072...22.
     public private(set) var compressionZstdLevel = 3
+    /// How long compaction keeps a tombstone.
     public private(set) var deleteRetentionMs: Int64 = 86_400_000
+    /// Time between taking a file out of use and deleting it.
     public private(set) var fileDeleteDelayMs: Int64 = 60_000
     /// 1: acks=all answers wait for stable storage. See ``acksAllWaitsForStableStorage``.
     public private(set) var flushMessages: Int64 = 1
     /// `Int64.max` for never. Counts only where `flushMessages` is above 1.
     public private(set) var flushMs: Int64 = .max
+    /// Bytes of records between two index entries, about.
     public private(set) var indexIntervalBytes = 4096
+    /// The longest a record may wait for compaction; `Int64.max` for no limit.
     public private(set) var maxCompactionLagMs: Int64 = .max
+    /// The largest batch, as stored, header included.
     public private(set) var maxMessageBytes = 1_048_588
+    /// Whose clock a record's time is.
     public private(set) var messageTimestampType: MessageTimestampType = .createTime
+    /// How far a record's time may lie before the broker's, with create time.
     public private(set) var messageTimestampBeforeMaxMs: Int64 = .max
+    /// How far a record's time may lie after the broker's, with create time.
     public private(set) var messageTimestampAfterMaxMs: Int64 = 3_600_000
     /// 0...1.
     public private(set) var minCleanableDirtyRatio = 0.5
+    /// How long a record is safe from compaction.
     public private(set) var minCompactionLagMs: Int64 = 0
+    /// Replicas that must have a batch before acks=all is answered.
     public private(set) var minInsyncReplicas = 1
+    /// Whether the disk space of a segment is reserved when it is begun.
     public private(set) var preallocate = false
     /// Negative for no limit.
     public private(set) var retentionBytes: Int64 = -1
     /// -1 for ever.
     public private(set) var retentionMs: Int64 = 604_800_000
+    /// Size at which the next segment is begun.
     public private(set) var segmentBytes = 1_073_741_824
+    /// The largest size of an index file.
     public private(set) var segmentIndexBytes = 10_485_760
+    /// At most so much is taken off `segmentMs`, at random.
     public private(set) var segmentJitterMs: Int64 = 0
+    /// Age at which the next segment is begun.
     public private(set) var segmentMs: Int64 = 604_800_000
+    /// Whether a replica that lags behind may lead.
     public private(set) var uncleanLeaderElectionEnable = false
 
     /// Set in tests that want segments smaller than Kafka allows; read through `segmentBytes`.
