@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+/// Offsets whose records are damaged on disk while valid ones follow. They stay where they are, and are never served.
+public struct DamagedRange: Sendable, Hashable {
+    /// The first offset that is lost.
+    public var startOffset: Int64
+    /// The offset after the last one that is lost: the next valid batch begins here, or the log goes on here.
+    public var endOffset: Int64
+    /// The segment that holds the damaged bytes.
+    public var segmentBaseOffset: Int64
+    /// Where the damage begins in the segment's file.
+    public var startPosition: Int64
+    /// Where it ends; equal to the start when the bytes are missing.
+    public var endPosition: Int64
+
+    public init(
+        startOffset: Int64, endOffset: Int64, segmentBaseOffset: Int64, startPosition: Int64, endPosition: Int64
+    ) {
+        self.startOffset = startOffset
+        self.endOffset = endOffset
+        self.segmentBaseOffset = segmentBaseOffset
+        self.startPosition = startPosition
+        self.endPosition = endPosition
+    }
+}
+
+/// The file `damaged-ranges` of a partition: what a recovery found, so that it is known after a clean restart too,
+/// when nothing is scanned. A text file in the manner of the checkpoints, one line of five numbers for a range; no
+/// file when nothing is damaged. Kafka has no such file and ignores it.
+enum DamagedRangesFile {
+    static let name = "damaged-ranges"
+
+    static func parse(_ text: String, path: String) throws(LogError) -> [DamagedRange] {
+        var ranges: [DamagedRange] = []
+        for line in try CheckpointText.lines(of: text, path: path) {
+            let numbers = try CheckpointText.integers(in: line, count: 5, path: path)
+            let range = DamagedRange(
+                startOffset: numbers[0], endOffset: numbers[1], segmentBaseOffset: numbers[2],
+                startPosition: numbers[3], endPosition: numbers[4]
+            )
+            guard range.startOffset >= 0, range.startOffset < range.endOffset, range.startPosition >= 0,
+                range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0)
+            else { throw .malformed(path: path, reason: "\"\(line)\" is no range after the one before") }
+            ranges.append(range)
+        }
+        return ranges
+    }
+
+    static func text(_ ranges: [DamagedRange]) -> String {
+        CheckpointText.text(ranges.map {
+            "\($0.startOffset) \($0.endOffset) \($0.segmentBaseOffset) \($0.startPosition) \($0.endPosition)"
+        })
+    }
+}

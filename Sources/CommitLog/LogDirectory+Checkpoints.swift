@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaTypes
+import Logging
+import Synchronization
+
+extension LogDirectory {
+    /// Flushes all logs, moves their recovery points as far as it pays (see `PartitionLog.advanceRecoveryPoint`), and
+    /// writes all three checkpoints. To be called every minute or so. Logs that fail are fenced and keep their old
+    /// recovery points; the others go on.
+    public func checkpoint(force: Bool = false) throws(LogError) {
+        for (partition, log) in self.logs {
+            do throws(LogError) {
+                _ = try log.advanceRecoveryPoint(force: force)
+            } catch {
+                self.logger?.error(
+                    "the recovery point stays where it is",
+                    metadata: ["partition": "\(partition)", "error": "\(error)"])
+            }
+        }
+        try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }
+    }
+
+    /// Writes the log start offsets down, so that deleted records stay deleted: before DeleteRecords is answered.
+    public func checkpointLogStartOffsets() throws(LogError) {
+        try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints([.logStartOffset]) }
+    }
+
+    /// Closes all logs, writes the checkpoints and, if every log was closed in order, the marker that lets the next
+    /// start skip recovery. Gives the lock back. Throws the first error; everything that can be closed is closed.
+    public func shutDown() throws(LogError) {
+        let logs = self.logs
+        // Nothing of a log that was not opened is known to be in order.
+        let unopened = try self.partitions().contains { logs[$0] == nil }
+        var failure: LogError?
+        for (partition, log) in logs {
+            do throws(LogError) {
+                try log.close()
+            } catch {
+                self.logger?.error(
+                    "a log was not closed in order", metadata: ["partition": "\(partition)", "error": "\(error)"])
+                failure = failure ?? error
+            }
+        }
+        defer { self.state.withLock { $0.lock = nil } }
+        try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }
+        if let failure { throw failure }
+        if unopened { return }
+        try SmallFile.replace(
+            Self.cleanShutdownFileName, in: self.path, with: #"{"version":0,"brokerEpoch":-1}"#, on: self.fileSystem)
+    }
+
+    /// Writes checkpoints with what the logs say now, and what was said before for the logs not opened. The caller
+    /// holds `changes`.
+    func writeCheckpoints(_ checkpoints: [OffsetCheckpoint]) throws(LogError) {
+        let (logs, known) = self.state.withLock { ($0.logs, $0.checkpoints) }
+        for checkpoint in checkpoints {
+            var offsets = known[checkpoint] ?? [:]
+            for (partition, log) in logs {
+                let offset = switch checkpoint {
+                case .recoveryPoint: log.recoveryPoint
+                case .logStartOffset: log.logStartOffset
+                case .highWatermark: log.highWatermark
+                }
+                // Kafka's default where nothing is said is 0, too.
+                if offset > 0 || checkpoint != .logStartOffset { offsets[partition] = offset }
+            }
+            try checkpoint.write(offsets, in: self.path, to: self.fileSystem)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+public import KafkaTypes
+import Logging
+import Synchronization
+
+extension LogDirectory {
+    /// A partition to be made.
+    public struct NewPartition: Sendable {
+        public var partition: TopicPartition
+        public var topicID: TopicID
+        public var config: LogConfig
+
+        public init(_ partition: TopicPartition, topicID: TopicID, config: LogConfig) {
+            self.partition = partition
+            self.topicID = topicID
+            self.config = config
+        }
+    }
+
+    /// Opens the logs of all partitions that have a directory, one after another, and returns those that could not be
+    /// opened. A caller with threads to spare calls `openLog` for each of `partitions()` instead.
+    ///
+    /// `now` is wall-clock milliseconds.
+    public func openLogs(
+        now: Int64, config: (TopicPartition) -> LogConfig
+    ) throws(LogError) -> [(partition: TopicPartition, error: LogError)] {
+        var failures: [(partition: TopicPartition, error: LogError)] = []
+        for partition in try self.partitions() {
+            do throws(LogError) {
+                _ = try self.openLog(partition, config: config(partition), now: now)
+            } catch {
+                self.logger?.error(
+                    "a log cannot be opened", metadata: ["partition": "\(partition)", "error": "\(error)"])
+                failures.append((partition, error))
+            }
+        }
+        return failures
+    }
+
+    /// Opens the log of a partition whose directory is there: recovers it unless the last shutdown was clean, and sets
+    /// its log start offset and high watermark to what the checkpoints say. May be called from many threads for
+    /// different partitions.
+    public func openLog(_ partition: TopicPartition, config: LogConfig, now: Int64) throws(LogError) -> PartitionLog {
+        let (recoveryPoint, logStart, highWatermark) = self.state.withLock { state in
+            (
+                state.checkpoints[.recoveryPoint]?[partition] ?? 0, state.checkpoints[.logStartOffset]?[partition] ?? 0,
+                state.checkpoints[.highWatermark]?[partition] ?? 0
+            )
+        }
+        let log = try PartitionLog.open(
+            fileSystem: self.fileSystem, directory: self.directory(of: partition), topicPartition: partition,
+            config: config, recovery: self.wasCleanShutdown ? .clean : .unclean(recoveryPoint: recoveryPoint),
+            logStartOffset: logStart, now: now, logger: self.logger)
+        log.advanceHighWatermark(to: highWatermark)
+        let path = self.directory(of: partition) + "/" + PartitionMetadataFile.name
+        var topicID: TopicID?
+        do throws(LogError) {
+            if let text = try SmallFile.readText(path, from: self.fileSystem) {
+                topicID = try PartitionMetadataFile.parse(text, path: path)
+            }
+        } catch {
+            guard case .malformed = error else { throw error }
+            self.logger?.error("a partition does not say whose it is", metadata: ["error": "\(error)"])
+        }
+        self.state.withLock { state in
+            state.logs[partition] = log
+            state.topicIDs[partition] = topicID
+            for checkpoint in OffsetCheckpoint.allCases { state.checkpoints[checkpoint]?[partition] = nil }
+        }
+        return log
+    }
+
+    /// Makes the directories and empty logs of partitions; when this returns they survive a crash. Two syncs for each
+    /// partition and one for all.
+    ///
+    /// Throws `partitionExists` when one of them is there already; those before it have been made then. `now` is
+    /// wall-clock milliseconds.
+    @discardableResult
+    public func createLogs(_ partitions: [NewPartition], now: Int64) throws(LogError) -> [PartitionLog] {
+        try self.changes.withLock { _ throws(LogError) in
+            try self.forgetMissing(partitions.map(\.partition))
+            var logs: [PartitionLog] = []
+            for new in partitions {
+                let directory = self.directory(of: new.partition)
+                let exists = try disk { () throws(FileSystemError) in
+                    if try self.fileSystem.status(directory) != nil { return true }
+                    try self.fileSystem.createDirectory(directory)
+                    return false
+                }
+                if exists { throw .partitionExists(new.partition) }
+                try SmallFile.write(
+                    Array(PartitionMetadataFile.text(new.topicID).utf8),
+                    to: directory + "/" + PartitionMetadataFile.name, sync: true, on: self.fileSystem)
+                let log = try PartitionLog.open(
+                    fileSystem: self.fileSystem, directory: directory, topicPartition: new.partition,
+                    config: new.config, recovery: .clean, now: now, logger: self.logger)
+                try log.syncNames()
+                logs.append(log)
+            }
+            try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }
+            self.state.withLock { state in
+                for (new, log) in zip(partitions, logs) {
+                    state.logs[new.partition] = log
+                    state.topicIDs[new.partition] = new.topicID
+                }
+            }
+            return logs
+        }
+    }
+
+    /// Deletes partitions: closes their logs, renames their directories and syncs that, so that after a crash they do
+    /// not come back. The bytes are freed by `removeDeletedDirectories`, which may take its time.
+    ///
+    /// `deletionID` makes the new names unique. Partitions that are not there are ignored.
+    public func deleteLogs(_ partitions: [TopicPartition], deletionID: UUID128) throws(LogError) {
+        try self.changes.withLock { _ throws(LogError) in
+            for partition in partitions {
+                let log = self.state.withLock { state in
+                    state.topicIDs[partition] = nil
+                    for checkpoint in OffsetCheckpoint.allCases { state.checkpoints[checkpoint]?[partition] = nil }
+                    return state.logs.removeValue(forKey: partition)
+                }
+                log?.abandon()
+                do throws(FileSystemError) {
+                    try self.fileSystem.rename(
+                        self.directory(of: partition),
+                        to: self.path + "/" + Self.deletedName(partition, deletionID: deletionID))
+                } catch {
+                    if !error.isNotFound { throw .storage(error) }
+                }
+            }
+            try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }
+            try self.writeCheckpoints(OffsetCheckpoint.allCases)
+        }
+    }
+
+    /// Frees the space of all partitions that were deleted, in this run or before.
+    public func removeDeletedDirectories() throws(LogError) {
+        try disk { () throws(FileSystemError) in
+            for name in try self.fileSystem.list(self.path) where Self.isDeletedName(name) {
+                let directory = self.path + "/" + name
+                for file in try self.fileSystem.list(directory) {
+                    try SmallFile.remove(directory + "/" + file, from: self.fileSystem)
+                }
+                try self.fileSystem.removeDirectory(directory)
+            }
+        }
+    }
+
+    /// `topic-partition.<32 hexadecimal digits>-delete`, the topic shortened to what a file name may hold.
+    static func deletedName(_ partition: TopicPartition, deletionID: UUID128) -> String {
+        let suffix = "-\(partition.partition).\(self.hexadecimal(deletionID.high))\(self.hexadecimal(deletionID.low))"
+            + self.deleteSuffix
+        return partition.topic.prefix(self.fileNameLengthMax - suffix.utf8.count) + suffix
+    }
+
+    /// Linux allows 255 bytes.
+    private static let fileNameLengthMax = 255
+
+    private static func hexadecimal(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+
+    static func isDeletedName(_ name: String) -> Bool {
+        guard name.hasSuffix(self.deleteSuffix), let dot = name.lastIndex(of: ".") else { return false }
+        let id = name[name.index(after: dot)...].dropLast(self.deleteSuffix.utf8.count)
+        return id.utf8.count == 32 && id.allSatisfy(\.isHexDigit)
+            && self.partition(ofDirectory: String(name[..<dot])) != nil
+    }
+
+    /// Takes partitions that are about to be made out of the checkpoints, where a crash during a deletion may have left
+    /// them.
+    private func forgetMissing(_ partitions: [TopicPartition]) throws(LogError) {
+        let isStale = self.state.withLock { state in
+            var isStale = state.checkpointsAreStale
+            for partition in partitions where state.logs[partition] == nil {
+                for checkpoint in OffsetCheckpoint.allCases
+                where state.checkpoints[checkpoint]?.removeValue(forKey: partition) != nil {
+                    isStale = true
+                }
+            }
+            return isStale
+        }
+        guard isStale else { return }
+        try self.writeCheckpoints(OffsetCheckpoint.allCases)
+        self.state.withLock { $0.checkpointsAreStale = false }
+    }
+}

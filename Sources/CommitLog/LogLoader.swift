@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaRecords
+import KafkaTypes
+import Logging
+import Synchronization
+
+/// Opens the directory of a partition: finds the segments, recovers them if need be, and puts together what the log
+/// knows of epochs and producers.
+struct LogLoader {
+    struct Loaded {
+        var writer: PartitionLog.Writer
+        var shared: PartitionLog.Shared
+        var recoveryPoint: Int64
+    }
+
+    /// What the directory holds.
+    private struct Listing {
+        var bases: [Int64] = []
+        var snapshots: [Int64] = []
+        var hasEpochs = false
+        var hasDamage = false
+        var strays: [String] = []
+    }
+
+    let fileSystem: any FileSystem
+    let directory: String
+    let topicPartition: TopicPartition
+    let config: LogConfig
+    /// Wall-clock milliseconds.
+    let now: Int64
+    let logger: Logger?
+
+    init(
+        fileSystem: any FileSystem, directory: String, topicPartition: TopicPartition, config: LogConfig, now: Int64,
+        logger: Logger?
+    ) {
+        self.fileSystem = fileSystem
+        self.directory = directory
+        self.topicPartition = topicPartition
+        self.config = config
+        self.now = now
+        self.logger = logger
+    }
+
+    mutating func load(recovery: PartitionLog.Recovery, logStartOffset: Int64) throws(LogError) -> Loaded {
+        let listing = try self.list()
+        for name in listing.strays {
+            try disk { () throws(FileSystemError) in
+                try SmallFile.remove(self.directory + "/" + name, from: self.fileSystem)
+            }
+        }
+        let isNew = listing.bases.isEmpty
+        var segments = try self.segments(listing.bases.isEmpty ? [max(logStartOffset, 0)] : listing.bases)
+        var damage = try self.readDamage(listing)
+        let knownDamage = damage
+        var recoveryPoint: Int64 = 0
+        var outcome: SegmentRecovery.Outcome?
+        switch recovery {
+        case .unclean(let point):
+            recoveryPoint = max(point, 0)
+        case .clean:
+            outcome = try self.tail(of: segments, damage: damage, snapshots: listing.snapshots)
+            // What a clean log held, its last snapshot says.
+            recoveryPoint = outcome?.endOffset ?? listing.snapshots.last ?? 0
+        }
+        if outcome == nil {
+            var recovery = SegmentRecovery(
+                self.topicPartition, directory: self.directory, fileSystem: self.fileSystem, config: self.config,
+                recoveryPoint: recoveryPoint, logger: self.logger)
+            outcome = try recovery.run(segments, damage: damage)
+        }
+        guard var outcome else { preconditionFailure("a log was neither opened nor recovered") }
+        let logStart = max(logStartOffset, outcome.segments[0].baseOffset)
+        var isReset = false
+        if outcome.endOffset < logStart {
+            outcome = try self.reset(outcome, to: logStart)
+            isReset = true
+        }
+        segments = outcome.segments
+        damage = outcome.damage.filter { $0.endOffset > logStart && $0.startOffset < outcome.endOffset }
+        if damage != knownDamage { try self.writeDamage(damage) }
+
+        let active = segments[segments.count - 1]
+        var loaded = Loaded(
+            writer: PartitionLog.Writer(
+                active: active, activeFile: try disk { () throws(FileSystemError) in try active.logFile() },
+                indexer: outcome.indexer, activeCreatedMs: active.lastAppendMs, endOffset: outcome.endOffset,
+                endPosition: active.size, producers: ProducerState()),
+            shared: PartitionLog.Shared(
+                segments: segments, logStartOffset: logStart, endOffset: outcome.endOffset, endPosition: active.size,
+                damage: damage, epochs: LeaderEpochCache(), config: self.config),
+            recoveryPoint: min(recoveryPoint, outcome.endOffset))
+        loaded.writer.directoryIsDirty = isNew || isReset
+        loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
+        loaded.writer.dirtyIndexes = segments.dropLast().filter { $0.baseOffset >= outcome.scannedFrom }
+        loaded.writer.snapshots = try self.usableSnapshots(listing.snapshots, outcome: outcome)
+        try self.loadEpochs(&loaded, outcome: outcome, exists: listing.hasEpochs)
+        try self.loadProducers(&loaded)
+        return loaded
+    }
+
+    // MARK: - The directory
+
+    private func list() throws(LogError) -> Listing {
+        let names = try disk { () throws(FileSystemError) in try self.fileSystem.list(self.directory) }
+        var listing = Listing()
+        var files: [SegmentFileName] = []
+        for name in names {
+            if name.hasSuffix(SegmentFileName.deletedSuffix) || name.hasSuffix(SmallFile.temporarySuffix) {
+                listing.strays.append(name)
+            } else if let file = SegmentFileName(parsing: name) {
+                files.append(file)
+            } else if name == LeaderEpochCache.fileName {
+                listing.hasEpochs = true
+            } else if name == DamagedRangesFile.name {
+                listing.hasDamage = true
+            }
+        }
+        listing.bases = files.filter { $0.kind == .log }.map(\.offset).sorted()
+        listing.snapshots = files.filter { $0.kind == .snapshot }.map(\.offset).sorted()
+        let bases = Set(listing.bases)
+        for file in files where file.kind != .log && file.kind != .snapshot && !bases.contains(file.offset) {
+            listing.strays.append(file.name)
+        }
+        return listing
+    }
+
+    private func segments(_ bases: [Int64]) throws(LogError) -> [Segment] {
+        var segments: [Segment] = []
+        segments.reserveCapacity(bases.count)
+        for base in bases {
+            let path = self.directory + "/" + SegmentFileName(base, .log).name
+            let (status, file) = try disk { () throws(FileSystemError) -> (FileStatus?, (any LogFile)?) in
+                // The active segment is opened here and now, and made if there is none yet.
+                let file = base == bases.last ? try self.fileSystem.open(path, .create) : nil
+                return (try self.fileSystem.status(path), file)
+            }
+            guard let status, !status.isDirectory else { throw .malformed(path: path, reason: "it is no file") }
+            segments.append(Segment(
+                self.topicPartition, directory: self.directory, baseOffset: base, fileSystem: self.fileSystem,
+                state: Segment.State(file: file, size: status.size, lastAppendMs: status.modificationTimeMs)))
+        }
+        return segments
+    }
+
+    private func readDamage(_ listing: Listing) throws(LogError) -> [DamagedRange] {
+        guard listing.hasDamage else { return [] }
+        let path = self.directory + "/" + DamagedRangesFile.name
+        guard let text = try SmallFile.readText(path, from: self.fileSystem) else { return [] }
+        return try DamagedRangesFile.parse(text, path: path)
+    }
+
+    private func writeDamage(_ damage: [DamagedRange]) throws(LogError) {
+        if damage.isEmpty {
+            try disk { () throws(FileSystemError) in
+                try SmallFile.remove(self.directory + "/" + DamagedRangesFile.name, from: self.fileSystem)
+            }
+        } else {
+            try SmallFile.replace(
+                DamagedRangesFile.name, in: self.directory, with: DamagedRangesFile.text(damage), on: self.fileSystem)
+        }
+    }
+
+    // MARK: - Opening without recovery
+
+    /// Looks at the end of the active segment, behind its last index entry. Nil when what is there is not what a clean
+    /// shutdown leaves: then the log is recovered after all.
+    private func tail(
+        of segments: [Segment], damage: [DamagedRange], snapshots: [Int64]
+    ) throws(LogError) -> SegmentRecovery.Outcome? {
+        let active = segments[segments.count - 1]
+        var indexer = SegmentIndexer()
+        var expected = active.baseOffset
+        if active.size > 0 {
+            try disk { () throws(FileSystemError) in try active.loadIndexes() }
+            let (offset, time) = active.state.withLock { ($0.offsetIndex?.last, $0.timeIndex?.last) }
+            // Without its time index the largest timestamp is found by looking at all headers.
+            let start = time == nil ? 0 : offset?.position ?? 0
+            let file = try disk { () throws(FileSystemError) in try active.logFile() }
+            var scanner = BatchScanner(
+                file: file, from: start, to: active.size,
+                skipping: damage.filter { $0.segmentBaseOffset == active.baseOffset && $0.endPosition > $0.startPosition }
+                    .map { $0.startPosition..<$0.endPosition })
+            if start > 0 {
+                let header = try disk { () throws(FileSystemError) in
+                    try BatchScanner(file: file, from: 0, to: active.size).peek(at: 0)
+                }
+                indexer.firstTimestamp = header?.maxTimestamp
+            }
+            if let time {
+                indexer.maxTimestamp = time.timestamp
+                indexer.maxTimestampOffset = time.offset
+            }
+            scan: while true {
+                switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
+                case .batch(let header, let position):
+                    guard header.baseOffset >= expected else { return self.isNotClean(active, position) }
+                    _ = indexer.add(header, position: position, intervalBytes: .max)
+                    expected = header.nextOffset
+                case .damaged(let position, _):
+                    return self.isNotClean(active, position)
+                case .end:
+                    break scan
+                }
+            }
+            indexer.bytesSinceLastEntry = active.size - (offset?.position ?? 0)
+        } else {
+            active.state.withLock { state in
+                state.offsetIndex = SegmentIndex()
+                state.timeIndex = SegmentIndex()
+            }
+        }
+        // Damage at the very end of the log has no batches behind it.
+        if let last = damage.last, last.segmentBaseOffset == active.baseOffset { expected = max(expected, last.endOffset) }
+        if let snapshot = snapshots.last, snapshot > expected { return self.isNotClean(active, active.size) }
+        active.state.withLock { $0.maxTimestamp = indexer.maxTimestamp }
+        return SegmentRecovery.Outcome(
+            segments: segments, endOffset: expected, indexer: indexer, damage: damage, scannedFrom: expected)
+    }
+
+    private func isNotClean(_ active: Segment, _ position: Int64) -> SegmentRecovery.Outcome? {
+        self.logger?.error(
+            "a log is not as its clean shutdown left it and is recovered",
+            metadata: [
+                "partition": "\(self.topicPartition)", "segment": "\(active.baseOffset)", "position": "\(position)",
+            ])
+        return nil
+    }
+
+    /// Begins anew at an offset that the log does not reach: all that it holds was deleted before.
+    private func reset(
+        _ outcome: SegmentRecovery.Outcome, to logStart: Int64
+    ) throws(LogError) -> SegmentRecovery.Outcome {
+        self.logger?.warning(
+            "the log ends before its log start offset and begins anew there",
+            metadata: [
+                "partition": "\(self.topicPartition)", "endOffset": "\(outcome.endOffset)",
+                "logStartOffset": "\(logStart)",
+            ])
+        for segment in outcome.segments.reversed() {
+            try disk { () throws(FileSystemError) in
+                for kind in SegmentFileName.Kind.allCases {
+                    try SmallFile.remove(segment.path(kind), from: self.fileSystem)
+                }
+                try self.fileSystem.syncDirectory(self.directory)
+            }
+        }
+        let segments = try self.segments([logStart])
+        segments[0].state.withLock { state in
+            state.offsetIndex = SegmentIndex()
+            state.timeIndex = SegmentIndex()
+            state.maxTimestamp = -1
+        }
+        return SegmentRecovery.Outcome(
+            segments: segments, endOffset: logStart, indexer: SegmentIndexer(), damage: [], scannedFrom: logStart,
+            removedFiles: true)
+    }
+
+    // MARK: - Epochs and producers
+
+    private func loadEpochs(
+        _ loaded: inout Loaded, outcome: SegmentRecovery.Outcome, exists: Bool
+    ) throws(LogError) {
+        var epochs: LeaderEpochCache?
+        if exists {
+            let path = self.directory + "/" + LeaderEpochCache.fileName
+            do throws(LogError) {
+                if let text = try SmallFile.readText(path, from: self.fileSystem) {
+                    epochs = try LeaderEpochCache.parse(text, path: path)
+                }
+            } catch {
+                guard case .malformed = error else { throw error }
+                self.logger?.warning("leader epochs are read from the log again", metadata: ["error": "\(error)"])
+            }
+        }
+        let isScannedWhole = outcome.scannedFrom <= outcome.segments[0].baseOffset
+        if epochs == nil, !isScannedWhole {
+            var found = LeaderEpochCache()
+            try self.forEachBatch(in: loaded.shared, from: outcome.segments[0].baseOffset) { header, _ in
+                _ = found.assign(epoch: header.partitionLeaderEpoch, startOffset: header.baseOffset)
+            }
+            epochs = found
+            loaded.writer.epochsAreDirty = true
+        }
+        var cache = epochs ?? LeaderEpochCache()
+        let known = cache
+        _ = cache.truncateFromEnd(outcome.endOffset)
+        for entry in outcome.epochs { _ = cache.assign(epoch: entry.epoch, startOffset: entry.startOffset) }
+        _ = cache.truncateFromStart(loaded.shared.logStartOffset)
+        if cache != known { loaded.writer.epochsAreDirty = true }
+        loaded.shared.epochs = cache
+    }
+
+    /// The snapshots that are not past the end of the log. Those that are go: the log will grow past them again, with
+    /// other batches.
+    private func usableSnapshots(
+        _ snapshots: [Int64], outcome: SegmentRecovery.Outcome
+    ) throws(LogError) -> [Int64] {
+        let past = snapshots.filter { $0 > outcome.endOffset }
+        if !past.isEmpty {
+            try disk { () throws(FileSystemError) in
+                for offset in past {
+                    try SmallFile.remove(
+                        self.directory + "/" + SegmentFileName(offset, .snapshot).name, from: self.fileSystem)
+                }
+                try self.fileSystem.syncDirectory(self.directory)
+            }
+        }
+        return snapshots.filter { $0 <= outcome.endOffset }
+    }
+
+    /// Reads the latest snapshot that is whole, and the headers of the batches behind it.
+    private func loadProducers(_ loaded: inout Loaded) throws(LogError) {
+        var start = loaded.shared.segments[0].baseOffset
+        var producers = ProducerState()
+        for offset in loaded.writer.snapshots.reversed() {
+            let path = self.directory + "/" + SegmentFileName(offset, .snapshot).name
+            do throws(LogError) {
+                guard let bytes = try SmallFile.read(path, from: self.fileSystem) else { continue }
+                producers = try ProducerState(snapshot: bytes, path: path, now: self.now)
+                start = max(start, offset)
+                break
+            } catch {
+                guard case .malformed = error else { throw error }
+                self.logger?.warning("an older producer snapshot is used", metadata: ["error": "\(error)"])
+                loaded.writer.snapshots.removeAll { $0 == offset }
+                try disk { () throws(FileSystemError) in try SmallFile.remove(path, from: self.fileSystem) }
+            }
+        }
+        let producersMax = self.config.producersMax
+        try self.forEachBatch(in: loaded.shared, from: start) { header, appendedMs in
+            producers.add(header, appendedMs: appendedMs, producersMax: producersMax)
+        }
+        _ = producers.removeExpired(now: self.now, expirationMs: self.config.producerIDExpirationMs)
+        loaded.writer.producers = producers
+    }
+
+    /// Calls with the header of every batch from an offset on, and the time of the segment's last append.
+    private func forEachBatch(
+        in shared: PartitionLog.Shared, from offset: Int64, _ body: (RecordBatchHeader, Int64) -> Void
+    ) throws(LogError) {
+        guard offset < shared.endOffset else { return }
+        for index in shared.segmentIndex(of: offset)..<shared.segments.count {
+            let view = shared.view(at: index)
+            let segment = view.segment
+            let first = max(offset, segment.baseOffset)
+            guard segment.size > 0,
+                let location = try segment.locate(first, before: view.endPosition, skipping: view.skips)
+            else { continue }
+            let file = try disk { () throws(FileSystemError) in try segment.logFile() }
+            var scanner = BatchScanner(
+                file: file, from: location.position, to: view.endPosition, skipping: view.skips)
+            while case .batch(let header, _) = try disk({ () throws(FileSystemError) in try scanner.next() }) {
+                if header.baseOffset >= offset { body(header, segment.lastAppendMs) }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Synchronization
+
+extension PartitionLog {
+    /// Puts everything that was appended on stable storage, oldest segment first: then `flushedOffset` is what
+    /// `endOffset` was. Costs one fdatasync for each segment written to, nothing when there is nothing to do.
+    ///
+    /// A failure fences the log, since what is on the disk after it is unknown; it throws `fenced`.
+    public func flush() throws(LogError) {
+        try self.writer.withLock { writer throws(LogError) in
+            try self.checkWritable()
+            try self.flush(&writer)
+        }
+    }
+
+    func flush(_ writer: inout Writer) throws(LogError) {
+        guard writer.endOffset > self.flushedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty else {
+            return
+        }
+        let (sealed, active) = (writer.dirtySegments, writer.activeFile)
+        let directoryIsDirty = writer.directoryIsDirty
+        try self.fencing { () throws(FileSystemError) in
+            if directoryIsDirty { try self.fileSystem.syncDirectory(self.directory) }
+            for segment in sealed { try segment.logFile().syncData() }
+            try active.syncData()
+        }
+        writer.directoryIsDirty = false
+        writer.dirtySegments = []
+        self.atomicFlushedOffset.store(writer.endOffset, ordering: .releasing)
+    }
+
+    /// Puts the names of a new log's files on stable storage.
+    func syncNames() throws(LogError) {
+        try self.writer.withLock { writer throws(LogError) in
+            guard writer.directoryIsDirty else { return }
+            try self.fencing { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.directory) }
+            writer.directoryIsDirty = false
+        }
+    }
+
+    /// Bytes that may have to be read after a crash before it pays to sync indexes and snapshots: with thousands of
+    /// partitions that write little, the syncs would cost more than they save.
+    public static let recoveryIntervalBytes: Int64 = 4 << 20
+
+    /// Flushes, and moves the recovery point to the end of the log when more than `recoveryIntervalBytes` were appended
+    /// since it moved, or if `force` is set: then indexes, leader epochs and a producer snapshot are on stable storage
+    /// as well. Returns the recovery point, for the caller to write to the data directory's checkpoint.
+    ///
+    /// Also closes the files of segments that nobody reads. To be called every minute or so.
+    public func advanceRecoveryPoint(force: Bool = false) throws(LogError) -> Int64 {
+        try self.writer.withLock { writer throws(LogError) in
+            try self.checkWritable()
+            try self.flush(&writer)
+            let segments = self.shared.withLock { $0.segments }
+            for segment in segments.dropLast() { segment.releaseIdleFiles() }
+            guard writer.endOffset > self.recoveryPoint,
+                force || writer.bytesAfterRecoveryPoint >= Self.recoveryIntervalBytes
+            else { return self.recoveryPoint }
+            try self.syncEverythingElse(&writer)
+            self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
+            writer.bytesAfterRecoveryPoint = 0
+            return writer.endOffset
+        }
+    }
+
+    /// Closes the log in order: flushes, trims and syncs the indexes, writes the leader epochs and a snapshot. The next
+    /// opening may be `.clean` if and only if this returned. After it, everything throws `closed`.
+    public func close() throws(LogError) {
+        try self.writer.withLock { writer throws(LogError) in
+            defer { self.markClosed() }
+            try self.checkWritable()
+            try self.flush(&writer)
+            let active = writer.active
+            let entry = writer.indexer.timeEntry
+            active.state.withLock { state in
+                if let entry { state.timeIndex?.append(entry) }
+            }
+            try self.fencing { () throws(FileSystemError) in try active.trimIndexes() }
+            try self.syncEverythingElse(&writer)
+            self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
+            try self.removeDeletedFiles(&writer, now: .max)
+        }
+    }
+
+    /// Ends all use of the log without touching the disk: its partition is being deleted.
+    public func abandon() {
+        self.writer.withLock { _ in self.markClosed() }
+    }
+
+    private func markClosed() {
+        self.shared.withLock { shared in
+            shared.refusal = .closed(self.topicPartition)
+            shared.isClosed = true
+        }
+    }
+
+    private func syncEverythingElse(_ writer: inout Writer) throws(LogError) {
+        let segments = writer.dirtyIndexes + [writer.active]
+        try self.fencing { () throws(FileSystemError) in
+            for segment in segments {
+                try segment.writeIndexes()
+                try segment.syncIndexes()
+            }
+        }
+        writer.dirtyIndexes = []
+        if writer.epochsAreDirty {
+            let text = self.shared.withLock { $0.epochs.text }
+            try self.fencing { () throws(LogError) in
+                try SmallFile.replace(
+                    LeaderEpochCache.fileName, in: self.directory, with: text, on: self.fileSystem)
+            }
+            writer.epochsAreDirty = false
+        }
+        // Its directory sync covers the names of the index files, too.
+        try self.fencing { () throws(LogError) in try self.writeSnapshot(&writer, sync: true) }
+    }
+
+    /// Writes down the producers as of the end offset. Keeps the snapshots at the beginnings of segments, where a log
+    /// that is cut back finds them, and removes the others before it.
+    func writeSnapshot(_ writer: inout Writer, sync: Bool) throws(LogError) {
+        let offset = writer.endOffset
+        let name = SegmentFileName(offset, .snapshot).name
+        if sync {
+            try SmallFile.replace(name, in: self.directory, with: writer.producers.snapshot, on: self.fileSystem)
+        } else {
+            try SmallFile.write(
+                writer.producers.snapshot, to: self.directory + "/" + name, sync: false, on: self.fileSystem)
+        }
+        let bases = Set(self.shared.withLock { $0.segments.map(\.baseOffset) })
+        for old in writer.snapshots where old != offset && !bases.contains(old) {
+            let path = self.directory + "/" + SegmentFileName(old, .snapshot).name
+            try disk { () throws(FileSystemError) in try SmallFile.remove(path, from: self.fileSystem) }
+        }
+        writer.snapshots = writer.snapshots.filter { $0 != offset && bases.contains($0) } + [offset]
+    }
+}

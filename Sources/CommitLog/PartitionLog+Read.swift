@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Synchronization
+
+extension PartitionLog {
+    /// What a reader needs to know of one segment.
+    struct ReadView {
+        var segment: Segment
+        /// The base of the segment after it, or the end of the log.
+        var endOffset: Int64
+        var endPosition: Int64
+        /// The damage of this segment, ascending.
+        var damage: [DamagedRange]
+        var isActive: Bool
+
+        var skips: [Range<Int64>] {
+            self.damage.filter { $0.startPosition < $0.endPosition }.map { $0.startPosition..<$0.endPosition }
+        }
+    }
+
+    /// Finds the batches from `offset` on, without reading them.
+    ///
+    /// The slice starts at the batch that contains `offset` (or the first after it, where compaction left a gap) and
+    /// ends before the batch that contains `limitOffset`, before damage, and with its segment. It has at most
+    /// `maxBytes` bytes, so that its last batch may be cut off; when not even the first batch fits, it is empty, or
+    /// with `atLeastOneBatch` that batch alone. Empty when nothing lies between `offset` and the limit.
+    ///
+    /// May be called from any thread and does not wait for the writer. Costs no disk access near the end of the log;
+    /// else a few small reads of the index and of batch headers.
+    ///
+    /// Throws `offsetOutOfRange` for an offset before the log start or after the end, `corrupt` for one among damaged
+    /// records.
+    public func read(
+        from offset: Int64, maxBytes: Int, atLeastOneBatch: Bool, upTo limitOffset: Int64
+    ) throws(LogError) -> LogSlice {
+        var next = offset
+        while true {
+            let view = try self.readView(of: next, requested: offset)
+            guard let view, next < limitOffset else { return .empty(at: offset) }
+            if let range = view.damage.first(where: { $0.startOffset <= next && next < $0.endOffset }) {
+                throw .corrupt(self.topicPartition, range)
+            }
+            do throws(LogError) {
+                if let slice = try self.slice(
+                    of: view, from: next, maxBytes: maxBytes, atLeastOneBatch: atLeastOneBatch, upTo: limitOffset)
+                {
+                    return slice
+                }
+            } catch {
+                // A segment that retention took away while it was being read cannot be opened any more.
+                if case .storage(let failure) = error, failure.isNotFound, next < self.logStartOffset { continue }
+                throw error
+            }
+            // Compaction may have taken the last batches of a segment.
+            guard !view.isActive else { return .empty(at: offset) }
+            next = view.endOffset
+        }
+    }
+
+    /// The view of the segment with an offset; nil at the end of the log.
+    private func readView(of offset: Int64, requested: Int64) throws(LogError) -> ReadView? {
+        try self.shared.withLock { shared throws(LogError) in
+            if shared.isClosed { throw .closed(self.topicPartition) }
+            guard offset >= shared.logStartOffset, offset <= shared.endOffset else {
+                throw .offsetOutOfRange(
+                    self.topicPartition, requested: requested, logStartOffset: shared.logStartOffset,
+                    endOffset: shared.endOffset)
+            }
+            if offset == shared.endOffset { return nil }
+            return shared.view(at: shared.segmentIndex(of: offset))
+        }
+    }
+
+    private func slice(
+        of view: ReadView, from offset: Int64, maxBytes: Int, atLeastOneBatch: Bool, upTo limitOffset: Int64
+    ) throws(LogError) -> LogSlice? {
+        let segment = view.segment
+        let skips = view.skips
+        guard let first = try segment.locate(offset, before: view.endPosition, skipping: skips) else {
+            if let range = view.damage.first(where: { $0.endOffset > offset }) {
+                throw .corrupt(self.topicPartition, range)
+            }
+            return nil
+        }
+        // Damage between the offset and the next batch is not stepped over in silence.
+        if let range = view.damage.first(where: { $0.endOffset > offset && $0.startOffset < first.baseOffset }) {
+            throw .corrupt(self.topicPartition, range)
+        }
+        guard first.lastOffset < limitOffset else { return .empty(at: offset) }
+        var end = view.endPosition
+        if let damage = view.damage.first(where: { $0.startOffset > first.lastOffset }) {
+            end = min(end, damage.startPosition)
+        }
+        if limitOffset < view.endOffset,
+            let limit = try segment.locate(limitOffset, before: view.endPosition, skipping: skips)
+        {
+            end = min(end, limit.position)
+        }
+        var byteCount = Int(max(end - first.position, 0))
+        if byteCount > maxBytes {
+            let firstSize = Int(first.end - first.position)
+            if firstSize <= maxBytes {
+                byteCount = maxBytes
+            } else if atLeastOneBatch {
+                byteCount = firstSize
+            } else {
+                return .empty(at: offset)
+            }
+        }
+        guard byteCount > 0 else { return .empty(at: offset) }
+        return LogSlice(
+            file: try disk { () throws(FileSystemError) in try segment.logFile() }, position: first.position,
+            byteCount: byteCount, startOffset: first.baseOffset)
+    }
+}
+
+extension PartitionLog.Shared {
+    /// The segment that holds an offset: the last whose base is not above it. Logarithmic.
+    func segmentIndex(of offset: Int64) -> Int {
+        var low = 0
+        var high = self.segments.count - 1
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if self.segments[middle].baseOffset <= offset { low = middle } else { high = middle - 1 }
+        }
+        return low
+    }
+
+    func view(at index: Int) -> PartitionLog.ReadView {
+        let segment = self.segments[index]
+        let isActive = index == self.segments.count - 1
+        return PartitionLog.ReadView(
+            segment: segment, endOffset: isActive ? self.endOffset : self.segments[index + 1].baseOffset,
+            endPosition: isActive ? self.endPosition : segment.size,
+            damage: self.damage.isEmpty ? [] : self.damage.filter { $0.segmentBaseOffset == segment.baseOffset },
+            isActive: isActive)
+    }
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaRecords
+import KafkaTypes
+import Synchronization
+
+/// One piece of a partition's log: a file of batches, and two indexes into it.
+///
+/// The writer of the partition is the only one that changes it; readers come from any thread. All that changes lies
+/// under one lock, which is held for moments and never while a file is written, synced or read.
+///
+/// Invariants:
+/// - `size` never shrinks while the segment is open, and everything before it has been written whole.
+/// - an index is a hint: it is believed only as far as the batch it points to agrees.
+final class Segment: Sendable {
+    struct State: Sendable {
+        /// Opened when first needed.
+        var file: (any LogFile)?
+        /// The bytes that may be read.
+        var size: Int64
+        /// When the last batch was appended, in wall-clock milliseconds: over a restart, the file's modification time.
+        var lastAppendMs: Int64
+        /// Nil until an index is needed for the first time.
+        var offsetIndex: SegmentIndex<OffsetIndexEntry>?
+        var timeIndex: SegmentIndex<TimeIndexEntry>?
+        /// The largest timestamp; nil until it is needed for the first time.
+        var maxTimestamp: Int64?
+        var recent = RecentBatches()
+        /// The offset index pointed to something that is not there.
+        var indexIsWrong = false
+        /// The segment was read since idle files were last closed.
+        var isUsed = false
+    }
+
+    /// Where a batch is.
+    struct Location {
+        var baseOffset: Int64
+        var lastOffset: Int64
+        var position: Int64
+        /// The position after the batch.
+        var end: Int64
+    }
+
+    let topicPartition: TopicPartition
+    let baseOffset: Int64
+    let directory: String
+    let fileSystem: any FileSystem
+    let state: Mutex<State>
+
+    init(
+        _ topicPartition: TopicPartition, directory: String, baseOffset: Int64, fileSystem: any FileSystem,
+        state: State
+    ) {
+        self.topicPartition = topicPartition
+        self.directory = directory
+        self.baseOffset = baseOffset
+        self.fileSystem = fileSystem
+        self.state = Mutex(state)
+    }
+
+    func path(_ kind: SegmentFileName.Kind) -> String {
+        self.directory + "/" + SegmentFileName(self.baseOffset, kind).name
+    }
+
+    var size: Int64 { self.state.withLock { $0.size } }
+
+    var lastAppendMs: Int64 { self.state.withLock { $0.lastAppendMs } }
+
+    // MARK: - Files, opened when needed
+
+    /// The file of the batches.
+    func logFile() throws(FileSystemError) -> any LogFile {
+        let known = self.state.withLock { state in
+            state.isUsed = true
+            return state.file
+        }
+        if let known { return known }
+        let opened = try self.fileSystem.open(self.path(.log), .readWrite)
+        return self.state.withLock { state in
+            if let file = state.file { return file }
+            state.file = opened
+            return opened
+        }
+    }
+
+    /// Makes sure that both indexes are known.
+    func loadIndexes() throws(FileSystemError) {
+        if self.state.withLock({ $0.offsetIndex != nil && $0.timeIndex != nil }) { return }
+        let offsets = try SegmentIndex<OffsetIndexEntry>.Stored.open(
+            self.path(.index), baseOffset: self.baseOffset, on: self.fileSystem)
+        let times = try SegmentIndex<TimeIndexEntry>.Stored.open(
+            self.path(.timeindex), baseOffset: self.baseOffset, on: self.fileSystem)
+        self.state.withLock { state in
+            if state.offsetIndex == nil { state.offsetIndex = SegmentIndex(stored: offsets) }
+            if state.timeIndex == nil { state.timeIndex = SegmentIndex(stored: times) }
+        }
+    }
+
+    // MARK: - Finding batches
+
+    /// The first batch that ends at `offset` or later, before `endPosition`; nil when there is none.
+    ///
+    /// Costs nothing on disk near the tail; else a search in the index and a walk over about `index.interval.bytes`
+    /// of headers. Where the index is wrong, a walk from the beginning.
+    func locate(
+        _ offset: Int64, before endPosition: Int64, skipping skips: [Range<Int64>]
+    ) throws(LogError) -> Location? {
+        if let recent = self.state.withLock({ $0.recent.locate(offset, endPosition: $0.size) }),
+            recent.end <= endPosition
+        {
+            let batch = recent.batch
+            return Location(
+                baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, position: batch.position, end: recent.end)
+        }
+        let (file, start) = try disk { () throws(FileSystemError) in
+            (try self.logFile(), try self.startPosition(for: offset))
+        }
+        var scanner = BatchScanner(file: file, from: start, to: endPosition, skipping: skips)
+        var expected = self.baseOffset
+        while true {
+            switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
+            case .batch(let header, let position):
+                // Where offsets go back, a header is damaged whose checksum does not cover them.
+                if header.baseOffset < expected, position > start {
+                    throw self.damaged(from: expected, to: offset, at: position)
+                }
+                expected = header.nextOffset
+                if header.lastOffset >= offset {
+                    return Location(
+                        baseOffset: header.baseOffset, lastOffset: header.lastOffset, position: position,
+                        end: scanner.position)
+                }
+            case .damaged(let position, _):
+                throw self.damaged(from: expected, to: offset, at: position)
+            case .end:
+                return nil
+            }
+        }
+    }
+
+    /// The error for damage that was met by reading: how far it goes is not known.
+    private func damaged(from expected: Int64, to offset: Int64, at position: Int64) -> LogError {
+        .corrupt(
+            self.topicPartition,
+            DamagedRange(
+                startOffset: min(expected, offset), endOffset: max(expected, offset) + 1,
+                segmentBaseOffset: self.baseOffset, startPosition: position, endPosition: position))
+    }
+
+    /// A position at which a batch begins that is not after the one with `offset`.
+    private func startPosition(for offset: Int64) throws(FileSystemError) -> Int64 {
+        try self.loadIndexes()
+        let (found, stored, isWrong) = self.state.withLock { state in
+            (state.offsetIndex?.lookup(offset), state.offsetIndex?.stored, state.indexIsWrong)
+        }
+        if isWrong { return 0 }
+        let entry: OffsetIndexEntry?
+        if let found, found.inMemory {
+            entry = found.entry
+        } else {
+            entry = try stored?.lookup(offset, baseOffset: self.baseOffset)
+        }
+        guard let entry, entry.position < self.size else { return 0 }
+        let scanner = BatchScanner(file: try self.logFile(), from: entry.position, to: self.size)
+        if let header = try scanner.peek(at: entry.position), header.baseOffset >= self.baseOffset,
+            header.lastOffset <= entry.offset
+        {
+            return entry.position
+        }
+        self.state.withLock { $0.indexIsWrong = true }
+        return 0
+    }
+
+    /// The largest timestamp of the segment, -1 if no record has one. For a sealed segment from its time index, once.
+    func maxTimestamp() throws(FileSystemError) -> Int64 {
+        if let known = self.state.withLock({ $0.maxTimestamp }) { return known }
+        try self.loadIndexes()
+        let last = self.state.withLock { $0.timeIndex?.last?.timestamp }
+        var largest = last ?? -1
+        if last == nil {
+            var scanner = BatchScanner(file: try self.logFile(), from: 0, to: self.size)
+            while case .batch(let header, _) = try scanner.next() { largest = max(largest, header.maxTimestamp) }
+        }
+        self.state.withLock { $0.maxTimestamp = largest }
+        return largest
+    }
+
+    /// An offset before which no record has `timestamp` or a later one.
+    func offsetBefore(timestamp: Int64) throws(FileSystemError) -> Int64 {
+        try self.loadIndexes()
+        let (found, stored) = self.state.withLock { ($0.timeIndex?.lookup(timestamp), $0.timeIndex?.stored) }
+        if let found, found.inMemory { return found.entry?.offset ?? self.baseOffset }
+        return try stored?.lookup(timestamp, baseOffset: self.baseOffset)?.offset ?? self.baseOffset
+    }
+
+    // MARK: - For the writer alone
+
+    /// Writes the index entries that are in memory to the index files.
+    func writeIndexes() throws(FileSystemError) {
+        try self.loadIndexes()
+        try self.write(\.offsetIndex, to: .index)
+        try self.write(\.timeIndex, to: .timeindex)
+    }
+
+    private func write<Entry>(
+        _ index: any WritableKeyPath<State, SegmentIndex<Entry>?> & Sendable, to kind: SegmentFileName.Kind
+    ) throws(FileSystemError) {
+        guard let current = self.state.withLock({ $0[keyPath: index] }) else { return }
+        // An index without entries gets its file too: without one, Kafka's tools take the segment for damaged.
+        if current.pending.isEmpty, current.stored.file != nil { return }
+        let mode: OpenMode = current.stored.count == 0 ? .createEmpty : .readWrite
+        let file = try self.fileSystem.open(self.path(kind), mode)
+        guard !current.pending.isEmpty else {
+            self.state.withLock { $0[keyPath: index]?.stored.file = file }
+            return
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(current.pending.count * Entry.byteCount)
+        for entry in current.pending { entry.append(to: &bytes, baseOffset: self.baseOffset) }
+        try file.write(bytes, at: Int64(current.stored.count * Entry.byteCount))
+        self.state.withLock { $0[keyPath: index]?.wrote(current.pending.count, file: file) }
+    }
+
+    /// Cuts off what lies in the index files behind the entries: preallocated zeros, or what a crash left.
+    func trimIndexes() throws(FileSystemError) {
+        try self.writeIndexes()
+        let (offsets, times) = self.state.withLock { ($0.offsetIndex?.stored, $0.timeIndex?.stored) }
+        try self.trim(offsets, .index)
+        try self.trim(times, .timeindex)
+    }
+
+    private func trim<Entry>(
+        _ stored: SegmentIndex<Entry>.Stored?, _ kind: SegmentFileName.Kind
+    ) throws(FileSystemError) {
+        guard let stored, let file = stored.file else { return }
+        let size = Int64(stored.count * Entry.byteCount)
+        if try file.size() != size { try self.fileSystem.open(self.path(kind), .readWrite).truncate(to: size) }
+    }
+
+    /// Lets go of the files of a sealed segment that nobody has read since the last call, so that the number of open
+    /// files does not grow with the log. They are opened again when needed.
+    func releaseIdleFiles() {
+        self.state.withLock { state in
+            let isIdle = !state.isUsed && state.offsetIndex?.pending.isEmpty != false
+                && state.timeIndex?.pending.isEmpty != false
+            state.isUsed = false
+            guard isIdle else { return }
+            state.file = nil
+            state.offsetIndex = nil
+            state.timeIndex = nil
+        }
+    }
+
+    /// Puts the indexes on stable storage.
+    func syncIndexes() throws(FileSystemError) {
+        let (offsets, times) = self.state.withLock { ($0.offsetIndex?.stored.file, $0.timeIndex?.stored.file) }
+        try offsets?.syncData()
+        try times?.syncData()
+    }
+}
+
+extension LogFile {
+    /// Writes an array.
+    func write(_ bytes: [UInt8], at position: Int64) throws(FileSystemError) {
+        var failure: FileSystemError?
+        bytes.withUnsafeBytes { buffer in
+            do throws(FileSystemError) { try self.write([buffer], at: position) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+}
