@@ -25,14 +25,17 @@ public struct BatchRejection: Error, Sendable, Equatable, CustomStringConvertibl
     public struct RecordProblem: Sendable, Equatable {
         /// The number of the record in the batch, from 0.
         public var index: Int32
+        /// What is wrong with it, as a sentence.
         public var message: String
 
+        /// A problem to be reported.
         public init(index: Int32, message: String) {
             self.index = index
             self.message = message
         }
     }
 
+    /// The error to answer with.
     public var code: Code
     /// What is wrong and what to do about it. It does not name the partition: the answer stands beside it.
     public var message: String
@@ -40,12 +43,14 @@ public struct BatchRejection: Error, Sendable, Equatable, CustomStringConvertibl
     /// the batch as a whole is.
     public var recordProblems: [RecordProblem]
 
+    /// A rejection of the whole batch, for the reasons given.
     public init(_ code: Code, _ message: String, recordProblems: [RecordProblem] = []) {
         self.code = code
         self.message = message
         self.recordProblems = recordProblems
     }
 
+    /// The message.
     public var description: String { self.message }
 }
 

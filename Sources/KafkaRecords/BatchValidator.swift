@@ -28,14 +28,17 @@ public struct BatchValidator: Sendable {
         /// The most bytes that a batch may inflate to: the broker's `socket.request.max.bytes`.
         public var maxInflatedBytes = Decompressor.defaultOutputLimit
 
+        /// What a topic without overrides has.
         public init() {}
     }
 
     /// The most records at fault that a rejection lists.
     public static let reportedProblemsMax = 100
 
+    /// What it was made with.
     public let configuration: Configuration
 
+    /// A validator for topics of this configuration; costs nothing.
     public init(_ configuration: Configuration = Configuration()) { self.configuration = configuration }
 
     /// Checks the records that a produce request has for one partition.

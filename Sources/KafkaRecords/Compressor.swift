@@ -30,6 +30,7 @@ public final class Compressor {
     private var lz4: LZ4Deflater?
     private var zstd: ZstdDeflater?
 
+    /// Costs nothing yet.
     public init() {}
 
     /// Writes the compressed form of `input` at the end of `output`, in the framing that every client reads.
@@ -61,8 +62,11 @@ public final class Compressor {
 
 /// What a thread that handles batches keeps: the contexts of all codecs, made when they are first needed.
 public final class CompressionContexts {
+    /// Inflates.
     public let decompressor = Decompressor()
+    /// Compresses.
     public let compressor = Compressor()
 
+    /// Costs nothing yet.
     public init() {}
 }

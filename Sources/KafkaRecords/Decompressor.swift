@@ -20,6 +20,7 @@ public final class Decompressor {
     private var zstd: ZstdInflater?
     private var kept = ByteBuffer()
 
+    /// Costs nothing yet.
     public init() {}
 
     /// The inflated records of one batch, in a buffer that is reused once the caller has let go of it.

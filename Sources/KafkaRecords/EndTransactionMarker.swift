@@ -8,15 +8,18 @@ import NIOCore
 ///
 /// Key: version 0 and the outcome, 16 bits each. Value: version 0 in 16 bits and the coordinator's epoch in 32.
 public struct EndTransactionMarker: Sendable, Equatable {
+    /// How the transaction ended; the raw value is what the key stores.
     public enum Outcome: Int16, Sendable {
         case abort = 0
         case commit = 1
     }
 
+    /// How the transaction ended.
     public var outcome: Outcome
     /// The epoch of the transaction coordinator that decided, so that one that was replaced is not heard.
     public var coordinatorEpoch: Int32
 
+    /// A marker to be written.
     public init(outcome: Outcome, coordinatorEpoch: Int32) {
         self.outcome = outcome
         self.coordinatorEpoch = coordinatorEpoch

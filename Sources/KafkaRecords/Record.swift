@@ -19,10 +19,12 @@ public struct Record: Sendable {
 
 /// A name and a value that travel with a record (KIP-82).
 public struct RecordHeader: Sendable, Equatable {
+    /// UTF-8 on the wire; it may be empty and need not be unique.
     public var name: String
     /// Null and empty are two different values.
     public var value: ByteBuffer?
 
+    /// A header to be written.
     public init(name: String, value: ByteBuffer?) {
         self.name = name
         self.value = value
@@ -44,8 +46,10 @@ public struct RecordHeaders: Sequence, Sendable {
     /// The record has no headers.
     public var isEmpty: Bool { self.count == 0 }
 
+    /// Begins with the first header; costs nothing.
     public func makeIterator() -> Iterator { Iterator(bytes: self.bytes, remaining: self.count) }
 
+    /// Decodes one header at a time.
     public struct Iterator: IteratorProtocol {
         fileprivate var bytes: ByteBuffer
         fileprivate var remaining: Int

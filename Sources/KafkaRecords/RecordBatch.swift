@@ -5,6 +5,7 @@ public import NIOCore
 
 /// One whole record batch, as it lies on disk or travels: a view, nothing is copied.
 public struct RecordBatch: Sendable {
+    /// The first 61 bytes, read.
     public let header: RecordBatchHeader
     /// The batch and nothing else: `header.sizeInBytes` readable bytes.
     public let bytes: ByteBuffer

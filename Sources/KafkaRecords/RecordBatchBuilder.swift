@@ -12,22 +12,30 @@ public struct RecordBatchBuilder: Sendable {
     public struct Options: Sendable {
         /// The offset of the first record: 0 in a produce request.
         public var baseOffset: Int64 = 0
+        /// The epoch of the leader that appends it; -1 from a producer.
         public var partitionLeaderEpoch: Int32 = -1
+        /// How the records are compressed.
         public var codec: CompressionCodec = .none
+        /// How hard the codec works.
         public var levels = CompressionLevels()
         /// Set, the batch says `LogAppendTime` with this time in milliseconds since 1970; nil: `CreateTime`.
         public var logAppendTime: Int64?
         /// -1 for a producer without idempotence.
         public var producerID: Int64 = -1
+        /// -1 for a producer without idempotence.
         public var producerEpoch: Int16 = -1
         /// The sequence number of the first record, -1 without idempotence.
         public var baseSequence: Int32 = -1
+        /// The batch belongs to a transaction of the producer.
         public var isTransactional = false
+        /// The batch holds a marker and is hidden from clients.
         public var isControl = false
 
+        /// An uncompressed batch of a producer without idempotence.
         public init() {}
     }
 
+    /// What the next ``finish(using:)`` writes into the header.
     public var options: Options
     /// The number of records added.
     public private(set) var recordCount: Int32 = 0
@@ -37,6 +45,7 @@ public struct RecordBatchBuilder: Sendable {
     private var maxTimestamp: Int64 = -1
     private var lastOffsetDelta: Int32 = -1
 
+    /// An empty builder.
     public init(_ options: Options = Options()) { self.options = options }
 
     /// No record was added yet.

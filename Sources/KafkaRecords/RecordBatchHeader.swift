@@ -19,9 +19,13 @@ public struct RecordBatchHeader: Sendable, Equatable {
 
     /// The bits of ``attributes``.
     public enum Attribute {
+        /// The three bits of the codec.
         public static let codecMask: Int16 = 0x07
+        /// The timestamps are the broker's.
         public static let logAppendTime: Int16 = 0x08
+        /// The batch belongs to a transaction.
         public static let transactional: Int16 = 0x10
+        /// The batch holds a marker.
         public static let control: Int16 = 0x20
         /// The base timestamp is the time from which tombstones may be removed (KIP-534).
         public static let hasDeleteHorizon: Int16 = 0x40
@@ -33,9 +37,11 @@ public struct RecordBatchHeader: Sendable, Equatable {
     public var batchLength: Int32
     /// The epoch of the leader that appended the batch; -1 from a producer.
     public var partitionLeaderEpoch: Int32
+    /// The message format: always 2.
     public var magic: Int8
     /// CRC-32C of everything from the attributes to the end of the batch.
     public var crc: UInt32
+    /// The bits of ``Attribute``; the others are 0.
     public var attributes: Int16
     /// The last offset of the batch minus the base offset; compaction keeps it when it removes the last record.
     public var lastOffsetDelta: Int32
@@ -45,6 +51,7 @@ public struct RecordBatchHeader: Sendable, Equatable {
     public var maxTimestamp: Int64
     /// -1 for a producer without idempotence.
     public var producerID: Int64
+    /// -1 for a producer without idempotence.
     public var producerEpoch: Int16
     /// The sequence number of the first record; -1 for a producer without idempotence and for control batches.
     public var baseSequence: Int32
@@ -159,6 +166,7 @@ extension RecordBatchHeader {
         CompressionCodec(rawValue: Int8(truncatingIfNeeded: self.attributes & Attribute.codecMask))
     }
 
+    /// Whose clock the timestamps come from.
     public var timestampType: TimestampType {
         self.attributes & Attribute.logAppendTime == 0 ? .createTime : .logAppendTime
     }

@@ -67,6 +67,7 @@ extension RecordError {
 }
 
 extension RecordError: CustomStringConvertible {
+    /// One sentence about what is wrong, with the numbers that contradict each other.
     public var description: String {
         switch self {
         case .truncated(let needed, let available):

@@ -6,8 +6,8 @@ import NIOCore
 /// One walk over the uncompressed records of a batch from a producer: what each must be, and what the log wants to
 /// know of them all.
 ///
-/// A record whose bytes make no sense ends the walk, because nothing after it can be found. One that only breaks a rule is
-/// noted, so that the producer hears of all of them.
+/// A record whose bytes make no sense ends the walk, because nothing after it can be found. One that only breaks a
+/// rule is noted, so that the producer hears of all of them.
 struct RecordInspection {
     struct Summary {
         /// The largest timestamp, or -1.
@@ -31,12 +31,13 @@ struct RecordInspection {
         self.header = header
         self.isKeyRequired = configuration.isCompacted
         self.isCreateTime = configuration.timestampType == .createTime
-        // Limits of 2^63 - 1 mean none, so both ends stop at the ends of the range.
+        // A limit of 2^63 - 1 means none.
         let before = max(configuration.timestampBeforeMaxMs, 0)
         let after = max(configuration.timestampAfterMaxMs, 0)
         let (oldest, isEndless) = now.subtractingReportingOverflow(before)
         let (newest, isEverAllowed) = now.addingReportingOverflow(after)
-        self.timestamps = (isEndless ? Int64.min : oldest)...(isEverAllowed ? Int64.max : newest)
+        let lowest = isEndless || before == Int64.max ? Int64.min : oldest
+        self.timestamps = lowest...(isEverAllowed ? Int64.max : max(newest, lowest))
     }
 
     mutating func run(_ records: ByteBuffer) throws(BatchRejection) -> Summary {

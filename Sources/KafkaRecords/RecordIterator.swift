@@ -8,6 +8,7 @@ public struct RecordLimits: Sendable, Hashable {
     /// The most bytes that compressed records may inflate to.
     public var maxInflatedBytes: Int
 
+    /// Without an argument, what a broker allows by default.
     public init(maxInflatedBytes: Int = Decompressor.defaultOutputLimit) {
         self.maxInflatedBytes = maxInflatedBytes
     }

@@ -7,8 +7,8 @@ import NIOCore
 /// Snappy, in the two forms that are found in batches.
 ///
 /// - Raw: one snappy block, as librdkafka writes it.
-/// - Framed: the eight bytes `82 53 4e 41 50 50 59 00`, two 32-bit versions, then any number of snappy blocks, each after
-///   its length as a 32-bit big-endian integer. Java's producer writes it.
+/// - Framed: the eight bytes `82 53 4e 41 50 50 59 00`, two 32-bit versions, then any number of snappy blocks, each
+///   after its length as a 32-bit big-endian integer. Java's producer writes it.
 ///
 /// Both are read. The framed form is written: every client reads it, because Java's producer has never written
 /// anything else, and a reader can inflate it block by block.
