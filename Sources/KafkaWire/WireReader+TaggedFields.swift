@@ -57,7 +57,9 @@ extension WireReader {
         fields.remaining &-= 1
         let tag = Int(try self.readUnsignedVarint())
         guard tag > fields.tag else { throw WireError.invalidTag(tag, previous: fields.tag) }
-        let size = try self.checkedLength(Int(try self.readUnsignedVarint()))
+        // Two statements: in one, `self` would be looked at before the size is read, with bytes too many left.
+        let declared = Int(try self.readUnsignedVarint())
+        let size = try self.checkedLength(declared)
         fields.tag = tag
         fields.size = size
         fields.remainingAfter = self.remaining &- size
