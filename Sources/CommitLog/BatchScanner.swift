@@ -169,19 +169,22 @@ extension BatchScanner {
         return .nothing
     }
 
-    /// Whether bytes look as if they had never been written: a crash loses what was not synced in whole sectors, and
-    /// they read as zeros. Bit rot does not do that.
+    /// Whether a batch looks as if a part of it had never been written: a crash loses what was not synced in whole
+    /// sectors, or in the part of one that a write touched, and they read as zeros. Bit rot does not do that.
     func looksUnwritten(_ range: Range<Int64>) throws(FileSystemError) -> Bool {
-        let sector: Int64 = 512
-        let headerEnd = min(range.lowerBound + Int64(RecordBatchHeader.byteCount), range.upperBound)
-        if try self.isZero(range.lowerBound..<headerEnd) { return true }
-        var position = (range.lowerBound + sector - 1) / sector * sector
-        while position + sector <= range.upperBound {
-            if try self.isZero(position..<(position + sector)) { return true }
-            position += sector
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let end = min((position / Self.sectorByteCount + 1) * Self.sectorByteCount, range.upperBound)
+            // The first bytes of a batch are the upper ones of an offset: zeros that mean nothing.
+            let isTelling = position > range.lowerBound || end - position >= 8
+            if isTelling, try self.isZero(position..<end) { return true }
+            position = end
         }
         return false
     }
+
+    /// What disks write as a whole.
+    private static var sectorByteCount: Int64 { 512 }
 
     private func isZero(_ range: Range<Int64>) throws(FileSystemError) -> Bool {
         let count = Int(range.upperBound - range.lowerBound)

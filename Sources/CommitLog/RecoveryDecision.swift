@@ -17,7 +17,7 @@
 /// Why a lost write is cut although batches follow: a flush covers a log from its beginning, so if bytes of it never
 /// reached the disk, no flush has succeeded since they were written, and nothing behind them was acknowledged as
 /// durable. Left in place they would be a hole that no consumer gets past. "Never written" means that the file is too
-/// short, or that a whole sector, or the header of the batch, reads as zeros.
+/// short, or that what the batch has in one of its sectors reads as zeros.
 ///
 /// Why offsets of a damaged range are not given out again: their records were acknowledged. Consumers that ask for
 /// them get an error that names the range, and go on behind it.
