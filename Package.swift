@@ -35,7 +35,11 @@ let package = Package(
         // The command line of `martlet` and of the tools.
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         // Layers of configuration: command line over environment over file over defaults.
-        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.4.0", traits: []),
+        // YAML files with the numbers of their lines. Imported by ServeConfiguration alone.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // Unix signals as an async sequence.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         // SQLite, where the embedded metadata store lives. Imported by MetadataSQLite alone.
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
     ],
@@ -65,7 +69,10 @@ let package = Package(
         ),
         .target(
             name: "ServeConfiguration",
-            dependencies: ["KafkaConfig", .product(name: "Configuration", package: "swift-configuration")]
+            dependencies: [
+                "KafkaConfig", .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
+            ]
         ),
 
         // Layer 5 and 6: the broker, first without sockets, then with them.
@@ -79,8 +86,7 @@ let package = Package(
         .target(
             name: "BrokerServer",
             dependencies: [
-                "KafkaTypes", "KafkaWire", "KafkaMessages", "CommitLog", "KafkaConfig", "ClusterMetadata", "Broker",
-                nioCore, nioPosix, logging,
+                "KafkaTypes", "KafkaWire", "KafkaRecords", "CommitLog", "Broker", nioCore, nioPosix, logging,
             ]
         ),
 
@@ -96,6 +102,7 @@ let package = Package(
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
                 "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", logging,
+                nioCore, nioPosix, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -11,8 +11,7 @@
 ///
 /// Blocking file calls belong on these, never on an event loop: a slow disk must not make a heartbeat late.
 struct Thread: Sendable {
-    // Safe to share: a pthread_t is an opaque id; `join()` is called once, by the owner.
-    private nonisolated(unsafe) let id: pthread_t
+    private let id: pthread_t
 
     /// Starts `body` on a thread of that name (at most 15 bytes show in `top` and in debuggers).
     init(name: String, _ body: @escaping @Sendable () -> Void) {
@@ -24,7 +23,7 @@ struct Thread: Sendable {
             { argument in
                 guard let argument else { return nil }
                 let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-                pthread_setname_np(pthread_self(), String(start.name.prefix(15)))
+                nameThisThread(start.name)
                 start.body()
                 return nil
             },
@@ -48,4 +47,13 @@ private final class ThreadStart {
         self.name = name
         self.body = body
     }
+}
+
+/// Names the calling thread for `top` and debuggers. The C functions for it are variadic or hidden from Swift, so the
+/// name goes through the file that Linux has for it. Without it only the name is missing.
+private func nameThisThread(_ name: String) {
+    let descriptor = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+    if descriptor < 0 { return }
+    _ = name.utf8.prefix(15).withContiguousStorageIfAvailable { write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import CommitLog
+import KafkaMessages
+import KafkaRecords
+import KafkaTypes
+import KafkaWire
+import NIOCore
+
+/// Produce (key 0): appends one record batch to each of some partitions.
+///
+/// Served: 3-13. From version 8 on the answer has messages and, for refused records, their indexes in the batch
+/// (KIP-467); from 13 on topics go by id (KIP-516).
+///
+/// - acks=-1 (all): answered when the batch is on stable storage; see `Durability` for topics that relax this.
+/// - acks=1: answered when the batch is written, acks=0: not at all; what fails then closes the connection, which is
+///   the only way to tell the producer.
+/// - Transactions are not served yet: a transactional id or batch is refused.
+struct ProduceHandler: Sendable {
+    let broker: Broker
+
+    let context: RequestContext
+
+    static let route = Route(
+        apiKey: .produce,
+        servedVersions: ProduceRequest.validVersions,
+        // librdkafka turns Produce off altogether unless version 0 is announced (KIP-896 kept it for that).
+        advertisedVersions: 0...ProduceRequest.validVersions.upperBound
+    ) { (broker, context, reader) throws(WireError) in
+        let request = try ProduceRequest.decodeWhole(&reader, version: context.apiVersion)
+        return try ProduceHandler(broker: broker, context: context).run(request)
+    }
+
+    private func run(_ request: ProduceRequest) throws(WireError) -> Outcome {
+        let pass = ProducePass(
+            request,
+            version: self.context.apiVersion,
+            topics: self.broker.topics,
+            compression: self.context.connection.compression.value,
+            now: self.broker.clock.wallMilliseconds()
+        )
+
+        if pass.accepted.isEmpty {
+            return try Self.outcome(pass.response([]), request.acks, self.context)
+        }
+        let promise = self.context.eventLoop.makePromise(of: [AppendTracker.Outcome].self)
+        self.submit(pass.accepted, acks: request.acks, promise: promise)
+        let acks = request.acks
+        let answered = promise.futureResult.flatMapThrowing { [pass] results in
+            try Self.outcome(pass.response(results), acks, context)
+        }
+        return .later(answered)
+    }
+
+    /// Hands the batches to the IO threads of their partitions, in the order in which the request has them.
+    private func submit(
+        _ accepted: [ProducePass.Accepted],
+        acks: Int16,
+        promise: EventLoopPromise<[AppendTracker.Outcome]>
+    ) {
+        let tracker = AppendTracker(count: accepted.count, promise: promise)
+        var byThread: [ObjectIdentifier: (thread: IOThread, appends: [IOThread.Append])] = [:]
+        for (index, item) in accepted.enumerated() {
+            let append = IOThread.Append(
+                partition: item.partition,
+                batch: item.batch,
+                waitsForDisk: acks == -1,
+                tracker: tracker,
+                index: index
+            )
+            let thread = item.partition.ioThread
+            byThread[ObjectIdentifier(thread), default: (thread, [])].appends.append(append)
+        }
+        for (thread, appends) in byThread.values where !thread.append(appends) {
+            for append in appends { tracker.complete(append.index, .failure(.storage(.closed(append.partition.topicPartition)))) }
+        }
+    }
+
+    private static func outcome(
+        _ response: ProduceResponse,
+        _ acks: Int16,
+        _ context: RequestContext
+    ) throws(WireError) -> Outcome {
+        if acks != 0 { return .frame(try ResponseFrame(encoding: response, for: context)) }
+        for topic in response.responses {
+            for partition in topic.partitionResponses where partition.errorCode != ErrorCode.none.rawValue {
+                let error = ErrorCode(partition.errorCode)
+                return .close(
+                    reason: "a produce with acks=0 to \(topic.name)-\(partition.index) failed with \(error.name)"
+                )
+            }
+        }
+        return .nothing
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+public import ClusterMetadata
+public import CommitLog
+public import KafkaConfig
+import KafkaMessages
+import KafkaTypes
+public import KafkaWire
+public import Logging
+public import NIOCore
+import Synchronization
+
+/// The broker without its sockets: takes requests as bytes and gives answers as frames.
+///
+/// It owns the threads that touch the disk; connections call it on their event loops and it never blocks them.
+///
+/// - IO threads write the logs, each the partitions assigned to it (`IOThread`).
+/// - Reader threads look up what fetches ask for.
+/// - One admin thread changes metadata, so that changes happen one after the other.
+public final class Broker: Sendable {
+    let metadata: MetadataController
+    let logs: LogDirectory
+    let topics = TopicTable()
+    let clock: BrokerClock
+    let logger: Logger
+    let ioThreads: [IOThread]
+    let readers: WorkerPool
+    let admin: WorkerPool
+    /// The configs in force; dynamic ones change while the broker runs.
+    let currentConfig: Mutex<BrokerConfig>
+    private let fetchSessions: Mutex<FetchSessionCache>
+
+    /// Opens every partition that the metadata knows. Blocks while it does: not to be called on an event loop.
+    ///
+    /// - Parameters:
+    ///   - config: the static configs; the dynamic ones of the metadata are put over them.
+    ///   - threads: how many threads of each kind.
+    /// - Throws: when a log cannot be opened.
+    public init(
+        config: BrokerConfig,
+        metadata: MetadataController,
+        logs: LogDirectory,
+        threads: BrokerThreads,
+        clock: BrokerClock,
+        logger: Logger
+    ) throws {
+        self.metadata = metadata
+        self.logs = logs
+        self.clock = clock
+        self.logger = logger
+        self.currentConfig = Mutex(try Self.applyDynamicConfigs(of: metadata.image, to: config))
+        self.ioThreads = (0..<threads.io).map { IOThread(index: $0, clock: clock, logger: logger) }
+        self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
+        self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
+        self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
+        try self.openTopics()
+    }
+
+    /// The configs in force.
+    public var config: BrokerConfig { self.currentConfig.withLock { $0 } }
+
+    /// Looks for what a fetch asks for.
+    var fetchReader: FetchReader { FetchReader(topics: self.topics, logger: self.logger) }
+
+    /// The IO thread that writes a partition: the same one as long as the broker runs. The layout on disk does not
+    /// depend on it.
+    func ioThread(topicID: some Hashable, partition: Int32) -> IOThread {
+        let spread = UInt(bitPattern: topicID.hashValue) &+ UInt(bitPattern: Int(partition))
+        return self.ioThreads[Int(spread % UInt(self.ioThreads.count))]
+    }
+
+    // MARK: Requests
+
+    /// Runs one request. Called on the connection's event loop; does not block.
+    ///
+    /// - Parameter frame: a request without its length field.
+    /// - Throws: `WireError` when the frame is not a request that the broker can make sense of; the connection is then
+    ///   to be closed, as Kafka does.
+    public func handle(_ frame: ByteBuffer, on connection: ConnectionContext) throws(WireError) -> Outcome {
+        var reader = WireReader(frame)
+        let apiKey = APIKey(try reader.readInt16())
+        let version = try reader.readInt16()
+        guard let route = DispatchTable.all.route(for: apiKey) else {
+            return .close(reason: "a request for API key \(apiKey.rawValue), which is not served")
+        }
+        guard route.servedVersions.contains(version) else {
+            if apiKey == .apiVersions {
+                // The client's version is newer than ours. It has to learn which ones there are, in the one form
+                // that every client can read.
+                return .frame(try ApiVersionsHandler.unsupportedVersion(&reader))
+            }
+            return .close(reason: "\(apiKey.name) version \(version) is not served, only \(route.servedVersions)")
+        }
+        var headerReader = WireReader(frame)
+        let header = try RequestHeader(from: &headerReader, version: apiKey.requestHeaderVersion(apiVersion: version))
+        let context = RequestContext(
+            apiKey: apiKey,
+            apiVersion: version,
+            correlationID: header.correlationID,
+            clientID: header.clientID,
+            connection: connection
+        )
+        return try route.run(self, context, &headerReader)
+    }
+
+    // MARK: Fetch sessions
+
+    func beginFetch(
+        _ request: FetchSessionCache.Request
+    ) -> Result<FetchSessionCache.Plan, FetchSessionCache.SessionError> {
+        let now = self.clock.monotonicNanoseconds()
+        var generator = SystemRandomNumberGenerator()
+        return self.fetchSessions.withLock { $0.begin(request, now: now, using: &generator) }
+    }
+
+    func finishFetch(_ plan: FetchSessionCache.Plan, _ fetched: [FetchedPartition]) -> [FetchedPartition] {
+        self.fetchSessions.withLock { $0.finish(plan, fetched) }
+    }
+
+    // MARK: Shutting down
+
+    /// Finishes what is queued, closes the logs and marks the shutdown clean. Blocks; to be called once, when no
+    /// request can come any more.
+    ///
+    /// - Throws: when a log cannot be flushed; the shutdown is then not marked clean, and the next start recovers.
+    public func shutDown() throws {
+        self.admin.close()
+        for thread in self.ioThreads { thread.close() }
+        self.readers.close()
+        try self.logs.shutDown()
+    }
+}
+
+/// How many threads touch the disk.
+public struct BrokerThreads: Sendable {
+    /// Threads that write logs: the config `num.io.threads`.
+    public var io: Int
+    /// Threads that look up what fetches ask for.
+    public var readers: Int
+
+    public init(io: Int, readers: Int) {
+        self.io = io
+        self.readers = readers
+    }
+}

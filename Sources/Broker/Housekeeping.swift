@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import CommitLog
+import KafkaConfig
+import KafkaTypes
+import Logging
+public import NIOCore
+
+/// What the broker does by itself from time to time: deletes what is past its retention, writes the checkpoints that
+/// make the next start quick, and flushes topics that set `flush.ms`.
+///
+/// It only decides when; the work is done on IO threads and on the admin thread. Used on one event loop.
+public final class Housekeeping {
+    /// How often topics with `flush.ms` are looked at, which is how late their flush may be.
+    static let flushCheckInterval = TimeAmount.milliseconds(250)
+    /// Retention is first looked at this long after the start, as in Kafka, so that it does not slow the start down.
+    static let firstRetentionDelay = TimeAmount.seconds(30)
+
+    private let broker: Broker
+    private var tasks: [RepeatedTask] = []
+    /// Since when partitions with `flush.ms` have had something to flush, in nanoseconds of the monotonic clock.
+    private var unflushedSince: [ObjectIdentifier: Int64] = [:]
+
+    init(broker: Broker) {
+        self.broker = broker
+    }
+
+    func start(on eventLoop: any EventLoop) {
+        let config = self.broker.config
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let retentionInterval = TimeAmount.milliseconds(config.logRetentionCheckIntervalMs)
+        let checkpointInterval = TimeAmount.milliseconds(config.logFlushOffsetCheckpointIntervalMs)
+        self.tasks = [
+            eventLoop.scheduleRepeatedTask(
+                initialDelay: min(Self.firstRetentionDelay, retentionInterval),
+                delay: retentionInterval
+            ) { _ in bound.value.applyRetention() },
+            eventLoop.scheduleRepeatedTask(initialDelay: checkpointInterval, delay: checkpointInterval) { _ in
+                bound.value.writeCheckpoints()
+            },
+            eventLoop.scheduleRepeatedTask(
+                initialDelay: Self.flushCheckInterval,
+                delay: Self.flushCheckInterval
+            ) { _ in bound.value.flushWhatIsDue() },
+        ]
+    }
+
+    func stop() {
+        for task in self.tasks { task.cancel() }
+        self.tasks = []
+    }
+
+    private func applyRetention() {
+        let now = self.broker.clock.wallMilliseconds()
+        let logger = self.broker.logger
+        for partition in self.broker.topics.all.flatMap(\.partitions) {
+            partition.ioThread.submit {
+                do {
+                    // The log tells itself what it deleted and why.
+                    _ = try partition.log.applyRetention(now: now)
+                } catch {
+                    logger.error(
+                        "retention failed; it is tried again at the next check",
+                        metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
+                    )
+                }
+            }
+        }
+    }
+
+    private func writeCheckpoints() {
+        let broker = self.broker
+        broker.admin.submit {
+            do {
+                try broker.logs.checkpoint()
+            } catch {
+                broker.logger.error(
+                    "the checkpoints were not written; a crash now would make the next start slower",
+                    metadata: ["directory": "\(broker.logs.path)", "error": "\(error)"]
+                )
+            }
+        }
+    }
+
+    private func flushWhatIsDue() {
+        let now = self.broker.clock.monotonicNanoseconds()
+        var unflushed: [ObjectIdentifier: Int64] = [:]
+        for partition in self.broker.topics.all.flatMap(\.partitions) {
+            guard case .relaxed(_, let milliseconds?) = partition.currentDurability,
+                partition.log.flushedOffset < partition.log.endOffset
+            else { continue }
+            let id = ObjectIdentifier(partition)
+            let since = self.unflushedSince[id] ?? now
+            let (limit, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+            if !overflow, now - since >= limit {
+                self.flush(partition)
+            } else {
+                unflushed[id] = since
+            }
+        }
+        self.unflushedSince = unflushed
+    }
+
+    private func flush(_ partition: Partition) {
+        let logger = self.broker.logger
+        partition.ioThread.submit {
+            do {
+                try partition.log.flush()
+            } catch {
+                logger.error(
+                    "a flush by flush.ms failed; the partition takes no more records until the broker restarts",
+                    metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
+                )
+            }
+        }
+    }
+}
+
+extension Broker {
+    /// Begins the work that the broker does by itself; it ends when the returned value is stopped.
+    public func startHousekeeping(on eventLoop: any EventLoop) -> EventLoopFuture<HousekeepingHandle> {
+        eventLoop.submit {
+            let housekeeping = Housekeeping(broker: self)
+            housekeeping.start(on: eventLoop)
+            return HousekeepingHandle(housekeeping: NIOLoopBound(housekeeping, eventLoop: eventLoop), eventLoop: eventLoop)
+        }
+    }
+}
+
+/// Ends the housekeeping that it stands for.
+public struct HousekeepingHandle: Sendable {
+    fileprivate let housekeeping: NIOLoopBound<Housekeeping>
+    fileprivate let eventLoop: any EventLoop
+
+    /// No more work is begun when the future succeeds.
+    public func stop() -> EventLoopFuture<Void> {
+        self.eventLoop.submit { self.housekeeping.value.stop() }
+    }
+}

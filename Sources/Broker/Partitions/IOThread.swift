@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import CommitLog
+import KafkaRecords
+import Logging
+import NIOCore
+
+/// A thread that writes the logs of the partitions assigned to it.
+///
+/// It works in commit cycles: take everything that is queued, write it, answer what does not wait for the disk, make
+/// what was written durable, answer the rest and move the high watermarks. While one cycle waits for the disk the next
+/// one's work gathers, so the busier the broker, the more appends share one sync (group commit).
+final class IOThread: Sendable {
+    /// A batch on its way to the log.
+    struct Append: Sendable {
+        let partition: Partition
+        let batch: PreparedBatch
+        /// True for acks=all: the answer waits until the batch is on stable storage.
+        let waitsForDisk: Bool
+        /// Who is told, and as which of its appends.
+        let tracker: AppendTracker
+        let index: Int
+    }
+
+    enum Work: Sendable {
+        case append(Append)
+        /// Anything else that must have the log to itself: rolling, retention, deleting, closing.
+        case task(@Sendable () -> Void)
+    }
+
+    private let queue = WorkQueue<Work>()
+    private let thread: Thread
+
+    init(index: Int, clock: BrokerClock, logger: Logger) {
+        let queue = self.queue
+        self.thread = Thread(name: "martlet-io-\(index)") {
+            var cycle = CommitCycle(clock: clock, logger: logger)
+            while true {
+                let work = queue.takeAll()
+                if work.isEmpty { return }
+                cycle.run(work)
+            }
+        }
+    }
+
+    /// Queues appends, in order; false when the thread has been closed, then none of them was taken.
+    func append(_ appends: [Append]) -> Bool {
+        self.queue.append(contentsOf: appends.map { .append($0) })
+    }
+
+    /// Runs `task` on the thread, after everything queued before it.
+    @discardableResult
+    func submit(_ task: @escaping @Sendable () -> Void) -> Bool {
+        self.queue.append(.task(task))
+    }
+
+    /// Runs `task` on the thread and brings its result back to `eventLoop`.
+    func run<Value: Sendable>(
+        on eventLoop: any EventLoop,
+        _ task: @escaping @Sendable () throws -> Value
+    ) -> EventLoopFuture<Value> {
+        let promise = eventLoop.makePromise(of: Value.self)
+        let isAccepted = self.submit { promise.completeWith(Result { try task() }) }
+        if !isAccepted { promise.fail(BrokerShuttingDown()) }
+        return promise.futureResult
+    }
+
+    /// Runs `task` on the thread and waits for it. Never to be called on an event loop or an IO thread.
+    func runAndWait(_ task: @escaping @Sendable () -> Void) {
+        let done = WorkQueue<Void>()
+        let isAccepted = self.submit {
+            task()
+            _ = done.append(())
+        }
+        if isAccepted { _ = done.takeFirst() }
+    }
+
+    /// Finishes what is queued, then ends the thread and waits for it.
+    func close() {
+        self.queue.close()
+        self.thread.join()
+    }
+}

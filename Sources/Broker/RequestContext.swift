@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+public import KafkaRecords
+public import KafkaWire
+public import NIOCore
+
+/// A host name or address and a port, as a client is told to connect to it.
+public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
+    public var host: String
+    public var port: Int32
+
+    public init(host: String, port: Int32) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String { self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)" }
+}
+
+/// What the broker knows about the connection that a request came in on.
+///
+/// Made by whoever accepts connections; owned by the connection and used on its event loop only, but for the values
+/// that never change.
+public final class ConnectionContext: Sendable {
+    /// The address at which this very connection reached the broker, or the one configured for its listener. It is
+    /// what Metadata, FindCoordinator and DescribeCluster answer with, so that it works from where the client stands.
+    public let advertisedEndpoint: Endpoint
+    /// The client's address, for logs and for fetch sessions.
+    public let peer: String
+    public let eventLoop: any EventLoop
+    /// The contexts for compressed batches, shared by the connections of one event loop.
+    let compression: NIOLoopBound<CompressionContexts>
+    private let closeHandlers: NIOLoopBound<CloseHandlers>
+
+    private final class CloseHandlers {
+        var nextID = 0
+        var byID: [Int: @Sendable () -> Void] = [:]
+    }
+
+    /// To be called on `eventLoop`.
+    ///
+    /// - Parameter compression: the event loop's contexts for compressed batches; nil for some of its own.
+    public init(
+        advertisedEndpoint: Endpoint,
+        peer: String,
+        eventLoop: any EventLoop,
+        compression: NIOLoopBound<CompressionContexts>? = nil
+    ) {
+        self.advertisedEndpoint = advertisedEndpoint
+        self.peer = peer
+        self.eventLoop = eventLoop
+        self.compression = compression ?? NIOLoopBound(CompressionContexts(), eventLoop: eventLoop)
+        self.closeHandlers = NIOLoopBound(CloseHandlers(), eventLoop: eventLoop)
+    }
+
+    /// Calls `handler` when the connection closes, unless it was removed before. On the event loop only.
+    func onClose(_ handler: @escaping @Sendable () -> Void) -> Int {
+        let handlers = self.closeHandlers.value
+        handlers.nextID += 1
+        handlers.byID[handlers.nextID] = handler
+        return handlers.nextID
+    }
+
+    /// Forgets a handler that `onClose` gave the number of. On the event loop only.
+    func removeCloseHandler(_ id: Int) {
+        self.closeHandlers.value.byID[id] = nil
+    }
+
+    /// The connection is gone: requests that wait on its behalf are given up. On the event loop only.
+    public func didClose() {
+        let handlers = self.closeHandlers.value.byID
+        self.closeHandlers.value.byID = [:]
+        for handler in handlers.values { handler() }
+    }
+}
+
+/// One request: its header and where it came from. The same value goes along with it to the answer.
+public struct RequestContext: Sendable {
+    public let apiKey: APIKey
+    public let apiVersion: Int16
+    public let correlationID: Int32
+    public let clientID: String?
+    public let connection: ConnectionContext
+
+    public init(
+        apiKey: APIKey,
+        apiVersion: Int16,
+        correlationID: Int32,
+        clientID: String?,
+        connection: ConnectionContext
+    ) {
+        self.apiKey = apiKey
+        self.apiVersion = apiVersion
+        self.correlationID = correlationID
+        self.clientID = clientID
+        self.connection = connection
+    }
+
+    public var eventLoop: any EventLoop { self.connection.eventLoop }
+}

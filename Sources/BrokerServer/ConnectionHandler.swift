@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Broker
+import CommitLog
+import KafkaWire
+import Logging
+import NIOCore
+
+/// Serves one connection: cuts frames, runs requests, and sends the answers in the order of the requests.
+///
+/// Requests overlap: while one waits for the disk the next ones are run. What is received and not yet answered is
+/// bounded by bytes and by number; past a bound the socket is not read, which pushes back on the client. A client that
+/// does not read its answers is not read from either.
+///
+/// Used on the connection's event loop only.
+final class ConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = Never
+    typealias OutboundOut = IOData
+
+    private let broker: Broker
+    private let limits: ConnectionLimits
+    private let budget: RequestBudget
+    private let makeConnection: (any Channel) -> ConnectionContext
+    private let logger: Logger
+    private var decoder: FrameDecoder
+    private var answers = AnswerQueue()
+    private var connection: ConnectionContext?
+    private var isReadHeldBack = false
+    private var isDraining = false
+    private var isClosing = false
+    /// Inside `channelRead`: answers are written there and flushed once at its end.
+    private var isReading = false
+    private var isFlushDue = false
+
+    init(
+        broker: Broker,
+        limits: ConnectionLimits,
+        budget: RequestBudget,
+        logger: Logger,
+        makeConnection: @escaping (any Channel) -> ConnectionContext
+    ) {
+        self.broker = broker
+        self.limits = limits
+        self.budget = budget
+        self.logger = logger
+        self.makeConnection = makeConnection
+        self.decoder = FrameDecoder(maxFrameSize: limits.maxFrameSize)
+    }
+
+    /// Where the channel gets its receive buffers.
+    var receiveAllocator: FrameReceiveAllocator { FrameReceiveAllocator(self.decoder.buffers) }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.connection = self.makeConnection(context.channel)
+        context.fireChannelActive()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.isClosing = true
+        self.budget.release(self.answers.removeAll())
+        self.connection?.didClose()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if self.isClosing { return }
+        self.isReading = true
+        do {
+            try self.decoder.receive(self.unwrapInboundIn(data))
+            while !self.isClosing, let frame = try self.decoder.nextFrame(context.channel.allocator) {
+                self.run(frame, context: context)
+            }
+        } catch {
+            self.close(context, reason: "\(error)")
+        }
+        self.isReading = false
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.flushIfDue(context)
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.readAgainIfAllowed(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.close(context, reason: "\(error)")
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let idle = event as? IdleStateHandler.IdleStateEvent, idle == .all, self.answers.isEmpty {
+            self.close(context, reason: "idle for longer than connections.max.idle.ms")
+        } else if event is DrainRequest {
+            self.drain(context)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// The event loop wants to read the socket: not while too much waits for an answer.
+    func read(context: ChannelHandlerContext) {
+        if self.mayRead(context) {
+            context.read()
+        } else {
+            self.isReadHeldBack = true
+        }
+    }
+}
+
+// MARK: - Requests
+
+extension ConnectionHandler {
+    private func run(_ frame: ByteBuffer, context: ChannelHandlerContext) {
+        guard let connection = self.connection else { return }
+        let outcome: Outcome
+        do {
+            outcome = try self.broker.handle(frame, on: connection)
+        } catch {
+            return self.close(context, reason: "\(error)")
+        }
+        if case .frame(let frame) = outcome, self.answers.isEmpty {
+            return self.write(frame, context)
+        }
+        let id = self.answers.reserve(byteCount: frame.readableBytes)
+        self.budget.take(frame.readableBytes)
+        self.settle(outcome, as: id, context)
+    }
+
+    /// Puts an outcome in its place in the queue, now or when it is there.
+    private func settle(_ outcome: Outcome, as id: AnswerQueue.ID, _ context: ChannelHandlerContext) {
+        switch outcome {
+        case .frame(let frame): self.answers.fill(id, with: .send(frame))
+        case .nothing: self.answers.fill(id, with: .skip)
+        case .close(let reason): self.answers.fill(id, with: .close(reason: reason))
+        case .later(let future):
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            future.whenComplete { result in
+                let (handler, context) = bound.value
+                handler.settle(result, as: id, context)
+            }
+            return
+        }
+        self.sendWhatIsDue(context)
+    }
+
+    private func settle(_ result: Result<Outcome, any Error>, as id: AnswerQueue.ID, _ context: ChannelHandlerContext) {
+        if self.isClosing { return }
+        switch result {
+        case .success(let outcome): self.settle(outcome, as: id, context)
+        case .failure(let error): self.settle(.close(reason: "a request failed: \(error)"), as: id, context)
+        }
+    }
+
+    /// Sends the answers at the head of the queue, up to the first that is not there yet.
+    private func sendWhatIsDue(_ context: ChannelHandlerContext) {
+        var released = 0
+        while !self.isClosing, let due = self.answers.takeDue() {
+            released += due.byteCount
+            switch due.answer {
+            case .send(let frame): self.write(frame, context)
+            case .skip: break
+            case .close(let reason): self.close(context, reason: reason)
+            }
+        }
+        self.budget.release(released)
+        if !self.isReading { self.flushIfDue(context) }
+        if self.isDraining, self.answers.isEmpty { self.closeWhenSent(context) }
+        self.readAgainIfAllowed(context)
+    }
+
+    private func write(_ frame: ResponseFrame, _ context: ChannelHandlerContext) {
+        for part in frame.parts {
+            switch part {
+            case .bytes(let buffer):
+                context.write(self.wrapOutboundOut(.byteBuffer(buffer)), promise: nil)
+            case .slice(let slice):
+                self.write(slice, context)
+            }
+        }
+        self.isFlushDue = true
+        if !self.isReading { self.flushIfDue(context) }
+    }
+
+    /// Queues a slice of a log file, which the kernel copies from the page cache to the socket.
+    private func write(_ slice: LogSlice, _ context: ChannelHandlerContext) {
+        do {
+            let region = try SliceRegion(slice)
+            let sent = context.eventLoop.makePromise(of: Void.self)
+            context.write(self.wrapOutboundOut(.fileRegion(region.fileRegion)), promise: sent)
+            // Holds the descriptor and the segment until the kernel has taken the bytes.
+            sent.futureResult.whenComplete { _ in region.close() }
+        } catch {
+            self.close(context, reason: "cannot send records from \(slice): \(error)")
+        }
+    }
+
+    private func flushIfDue(_ context: ChannelHandlerContext) {
+        if self.isFlushDue {
+            self.isFlushDue = false
+            context.flush()
+        }
+    }
+}
+
+// MARK: - Pushing back, draining, closing
+
+extension ConnectionHandler {
+    private func mayRead(_ context: ChannelHandlerContext) -> Bool {
+        if self.isClosing || self.isDraining || !context.channel.isWritable { return false }
+        if self.answers.byteCount >= self.limits.maxUnansweredBytes { return false }
+        if self.answers.count >= self.limits.maxUnansweredRequests { return false }
+        if self.budget.isExhausted, !self.answers.isEmpty { return false }
+        return true
+    }
+
+    private func readAgainIfAllowed(_ context: ChannelHandlerContext) {
+        guard self.isReadHeldBack, self.mayRead(context) else { return }
+        self.isReadHeldBack = false
+        context.read()
+    }
+
+    /// The broker shuts down: no more requests are read, what is under way is answered, then the connection closes.
+    private func drain(_ context: ChannelHandlerContext) {
+        self.isDraining = true
+        if self.answers.isEmpty { self.closeWhenSent(context) }
+    }
+
+    /// Closes the connection once the kernel has taken every answer.
+    private func closeWhenSent(_ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(self.wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: sent)
+        sent.futureResult.whenComplete { _ in
+            let (handler, context) = bound.value
+            handler.close(context, reason: nil)
+        }
+    }
+
+    /// Closes the connection. Answers that are still to come are dropped.
+    private func close(_ context: ChannelHandlerContext, reason: String?) {
+        if self.isClosing { return }
+        self.isClosing = true
+        if let reason {
+            self.logger.debug(
+                "closing a connection",
+                metadata: ["peer": "\(self.connection?.peer ?? "unknown")", "reason": "\(reason)"]
+            )
+        }
+        self.budget.release(self.answers.removeAll())
+        self.flushIfDue(context)
+        context.close(promise: nil)
+    }
+}
+
+/// Sent down the pipeline to let a connection finish what is under way and close.
+struct DrainRequest: Sendable {}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Logging
+import NIOCore
+import Synchronization
+
+/// The open connections: how many there may be, and who has to be told when the broker shuts down.
+final class ConnectionRegistry: Sendable {
+    private struct State {
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var countByIP: [String: Int] = [:]
+        var isDraining = false
+        var whenEmpty: EventLoopPromise<Void>?
+    }
+
+    private let maxConnections: Int
+    private let maxConnectionsPerIP: Int
+    private let state = Mutex(State())
+
+    init(maxConnections: Int, maxConnectionsPerIP: Int) {
+        self.maxConnections = maxConnections
+        self.maxConnectionsPerIP = maxConnectionsPerIP
+    }
+
+    /// Counts a new connection until it closes; false when there are too many, or the broker shuts down.
+    func admit(_ channel: any Channel, logger: Logger) -> Bool {
+        let ip = channel.remoteAddress?.ipAddress ?? ""
+        let refusal: String? = self.state.withLock { state in
+            if state.isDraining { return "the broker is shutting down" }
+            if state.channels.count >= self.maxConnections { return "max.connections (\(self.maxConnections)) are open" }
+            let count = state.countByIP[ip, default: 0]
+            if count >= self.maxConnectionsPerIP {
+                return "max.connections.per.ip (\(self.maxConnectionsPerIP)) are open"
+            }
+            state.countByIP[ip] = count + 1
+            state.channels[ObjectIdentifier(channel)] = channel
+            return nil
+        }
+        if let refusal {
+            logger.warning("refusing a connection", metadata: ["peer": "\(ip)", "reason": "\(refusal)"])
+            return false
+        }
+        let id = ObjectIdentifier(channel)
+        channel.closeFuture.whenComplete { _ in self.remove(id, ip: ip) }
+        return true
+    }
+
+    private func remove(_ id: ObjectIdentifier, ip: String) {
+        let promise = self.state.withLock { state -> EventLoopPromise<Void>? in
+            state.channels[id] = nil
+            let count = state.countByIP[ip, default: 1] - 1
+            state.countByIP[ip] = count > 0 ? count : nil
+            return state.channels.isEmpty ? state.whenEmpty.take() : nil
+        }
+        promise?.succeed()
+    }
+
+    /// Asks every connection to finish and close, and waits until they have, or `grace` is over and they are closed.
+    func drain(grace: TimeAmount, on eventLoop: any EventLoop) async {
+        let promise = eventLoop.makePromise(of: Void.self)
+        let open = self.state.withLock { state -> [any Channel] in
+            state.isDraining = true
+            if state.channels.isEmpty { return [] }
+            state.whenEmpty = promise
+            return Array(state.channels.values)
+        }
+        if open.isEmpty { promise.succeed() }
+        for channel in open { channel.pipeline.fireUserInboundEventTriggered(DrainRequest()) }
+        let timer = eventLoop.scheduleTask(in: grace) {
+            for channel in self.state.withLock({ Array($0.channels.values) }) { channel.close(promise: nil) }
+        }
+        try? await promise.futureResult.get()
+        timer.cancel()
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Broker
+import BrokerServer
+import ClusterMetadata
+import CommitLog
+import KafkaConfig
+import KafkaTypes
+import Logging
+import MetadataSQLite
+import NIOCore
+import NIOPosix
+import ServeConfiguration
+import UnixSignals
+
+/// Puts a broker together, runs it until a signal comes, and takes it apart. The only place that names the concrete
+/// metadata store, file system and clock.
+struct BrokerProcess {
+    /// How long connections may take to finish what is under way when the broker stops.
+    static let drainGrace = TimeAmount.seconds(10)
+    /// Threads that look up what fetches ask for. They mostly wait for the page cache, not for each other.
+    static let readerThreads = 2
+
+    private let loaded: LoadedConfiguration
+    private let logger: Logger
+
+    init(_ loaded: LoadedConfiguration) {
+        self.loaded = loaded
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "martlet")
+        logger.logLevel = Logger.Level(rawValue: loaded.broker.logLevel.rawValue) ?? .info
+        self.logger = logger
+    }
+
+    func run() async throws {
+        for warning in self.loaded.warnings { self.logger.warning("\(warning)") }
+        let config = self.loaded.broker
+        guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
+            throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
+        }
+        // Signals are caught before anything is opened, so that none can end the process in the middle.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+
+        let logs = try LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory, logger: self.logger)
+        let store = try SQLiteMetadataStore(path: "\(directory)/\(SQLiteMetadataStore.fileName)")
+        let metadata = try MetadataController(
+            store: store,
+            nodeID: NodeID(config.nodeID),
+            clusterID: config.clusterID
+        )
+        try self.claim(logs, for: metadata.image)
+        let broker = try Broker(
+            config: config,
+            metadata: metadata,
+            logs: logs,
+            threads: BrokerThreads(
+                io: config.numIOThreads ?? ProcessEnvironment.processorCount,
+                readers: Self.readerThreads
+            ),
+            clock: BrokerClock(
+                wallMilliseconds: { ProcessEnvironment.wallMilliseconds() },
+                monotonicNanoseconds: { ProcessEnvironment.monotonicNanoseconds() }
+            ),
+            logger: self.logger
+        )
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
+        )
+        let server = try await BrokerServer.start(
+            broker,
+            listeners: try Self.listeners(of: config),
+            options: Self.options(of: config),
+            group: group,
+            logger: self.logger
+        )
+        let housekeeping = try await broker.startHousekeeping(on: group.next()).get()
+        self.logger.info(
+            "ready",
+            metadata: [
+                "listeners": "\(server.boundAddresses.map(Self.text).joined(separator: ","))",
+                "cluster": "\(metadata.image.clusterID)", "node": "\(config.nodeID)", "data": "\(directory)",
+                "topics": "\(metadata.image.topicCount)", "partitions": "\(metadata.image.partitionCount)",
+            ]
+        )
+
+        await self.waitForSignal(signals) {
+            try? await housekeeping.stop().get()
+            await server.shutDown(grace: Self.drainGrace)
+        }
+        try await Self.blocking { try broker.shutDown() }
+        try store.close()
+        try await group.shutdownGracefully()
+        self.logger.info("stopped; the shutdown was clean")
+    }
+
+    /// Runs `drain` at the first signal, and stops waiting for it at the second.
+    private func waitForSignal(_ signals: UnixSignalsSequence, drain: @escaping @Sendable () async -> Void) async {
+        var iterator = signals.makeAsyncIterator()
+        guard let first = await iterator.next() else { return }
+        self.logger.info("stopping", metadata: ["signal": "\(first)"])
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await drain() }
+            tasks.addTask { for await _ in signals { return } }
+            await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+
+    /// Runs what blocks on a thread of its own.
+    private static func blocking(_ body: @escaping @Sendable () throws -> Void) async throws {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        defer { pool.shutdownGracefully { _ in } }
+        try await pool.runIfActive(body)
+    }
+}
+
+extension BrokerProcess {
+    /// Writes down whose directory this is, or checks it: logs of another cluster must not be served as ours.
+    private func claim(_ logs: LogDirectory, for image: ClusterImage) throws {
+        if let found = try logs.metaProperties() {
+            if found.clusterID == image.clusterID, found.nodeID == image.nodeID.rawValue { return }
+            throw StartError(
+                """
+                \(logs.path) belongs to node \(found.nodeID) of cluster \(found.clusterID), but this broker is node \
+                \(image.nodeID) of cluster \(image.clusterID): use its own data directory, or an empty one
+                """
+            )
+        }
+        var generator = SystemRandomNumberGenerator()
+        try logs.writeMetaProperties(
+            MetaProperties(
+                clusterID: image.clusterID,
+                nodeID: image.nodeID.rawValue,
+                directoryID: .random(using: &generator)
+            )
+        )
+    }
+
+    /// The listeners, each with the advertised address of its name, if there is one.
+    private static func listeners(of config: BrokerConfig) throws -> [ServerListener] {
+        config.listeners.map { listener in
+            let advertised = config.advertisedListeners.first { $0.name == listener.name }
+            return ServerListener(
+                name: listener.name,
+                host: listener.host,
+                port: Int(listener.port),
+                advertised: advertised.map { Endpoint(host: $0.host, port: Int32($0.port)) }
+            )
+        }
+    }
+
+    private static func options(of config: BrokerConfig) -> ServerOptions {
+        ServerOptions(
+            maxFrameSize: config.socketRequestMaxBytes,
+            maxQueuedBytes: config.queuedMaxRequestBytes ?? 0,
+            maxIdle: config.connectionsMaxIdleMs < 0 ? nil : .milliseconds(config.connectionsMaxIdleMs),
+            maxConnections: config.maxConnections,
+            maxConnectionsPerIP: config.maxConnectionsPerIP
+        )
+    }
+
+    /// `127.0.0.1:9092`, `[::1]:9092`.
+    private static func text(_ address: SocketAddress) -> String {
+        Endpoint(host: address.ipAddress ?? "", port: Int32(address.port ?? 0)).description
+    }
+}
+
+/// Why the broker does not start.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
