@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Configuration
+public import KafkaConfig
+
+/// The broker's configuration with the places it came from.
+public struct LoadedConfiguration: Sendable {
+    /// The values.
+    public let broker: BrokerConfig
+    /// For each config that was set, known or not, the place that decided it.
+    public let origins: [String: ConfigurationOrigin]
+    /// What an operator should see in the log: unknown names, names without effect, values set twice.
+    public let warnings: [String]
+
+    /// Reads the layers, the strongest first: command line, environment, file, defaults.
+    ///
+    /// - `commandLine`: values by Kafka's names.
+    /// - `environment`: the whole environment; `KAFKA_LOG_RETENTION_MS` is `log.retention.ms`, see
+    ///   ``EnvironmentNames``.
+    /// - `file`: a file that ends in `.yaml` or `.yml`, or else is a Java properties file.
+    ///
+    /// Throws for a file that cannot be read, and for values that cannot be used. Of unknown names it warns.
+    public static func load(
+        commandLine: [String: String] = [:],
+        environment: [String: String] = [:],
+        file: String? = nil
+    ) throws(ServeConfigurationError) -> LoadedConfiguration {
+        var layers = [
+            ConfigurationLayer(
+                name: "command line",
+                settings: commandLine.mapValues { ConfigurationSetting(value: $0, origin: .commandLine) }),
+            EnvironmentNames.layer(of: environment),
+        ]
+        if let file { layers.append(try ConfigurationFile.read(file)) }
+        return try LoadedConfiguration(layers)
+    }
+
+    init(_ layers: [ConfigurationLayer]) throws(ServeConfigurationError) {
+        let names = Set(layers.flatMap(\.settings.keys))
+        let reader = ConfigReader(providers: layers.map(\.provider)).snapshot()
+        var values: [String: String] = [:]
+        var origins: [String: ConfigurationOrigin] = [:]
+        for name in names {
+            values[name] = reader.string(forKey: ConfigKey(name.configComponents))
+            origins[name] = layers.lazy.compactMap { $0.settings[name]?.origin }.first
+        }
+        do throws(ConfigError) {
+            self.broker = try BrokerConfig(resolving: values)
+        } catch {
+            let place = origins[error.name].map { " (set in \($0))" } ?? ""
+            throw ServeConfigurationError(error.message + place, cause: error)
+        }
+        self.origins = origins
+        self.warnings = layers.flatMap(\.warnings) + Self.warnings(about: self.broker, origins)
+    }
+
+    private static func warnings(about broker: BrokerConfig, _ origins: [String: ConfigurationOrigin]) -> [String] {
+        let place = { (name: String) in origins[name].map { " (set in \($0))" } ?? "" }
+        let unknown = broker.unknownKeys.map { name in
+            let hint = BrokerConfigDefinitions.suggestion(for: name).map { "; did you mean \($0)?" } ?? ""
+            return "Unknown configuration \(name)\(place(name)) is passed over\(hint)"
+        }
+        let idle = broker.keysWithoutEffect.map { name in
+            "Configuration \(name)\(place(name)) has no effect in Martlet"
+        }
+        return unknown + idle
+    }
+}
+
+extension ConfigurationLayer {
+    /// The layer as swift-configuration sees it.
+    fileprivate var provider: InMemoryProvider {
+        let values = self.settings.map { name, setting in
+            (AbsoluteConfigKey(name.configComponents), ConfigValue(.string(setting.value), isSecret: false))
+        }
+        return InMemoryProvider(name: self.name, values: Dictionary(uniqueKeysWithValues: values))
+    }
+}
+
+extension String {
+    /// The parts between the dots, as swift-configuration writes keys. Empty parts stay, so no two names are one key.
+    fileprivate var configComponents: [String] {
+        self.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    }
+}
