@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 public import ClusterMetadata
+import Foundation
 import GRDB
 import KafkaTypes
 
@@ -27,14 +28,17 @@ public final class SQLiteMetadataStore: MetadataStore {
     public init(path: String) throws(MetadataError) {
         self.path = path
         do {
+            if !FileManager.default.fileExists(atPath: path) { try FreshFile.create(at: path) }
             var configuration = Configuration()
-            configuration.journalMode = .wal
             configuration.busyMode = .timeout(Self.busyTimeoutSeconds)
             configuration.label = "martlet.metadata"
             self.queue = try DatabaseQueue(path: path, configuration: configuration)
-            // WAL mode alone would let a power cut take back the latest commits.
-            try self.queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Schema.prepare(self.queue)
+            try self.queue.writeWithoutTransaction { database in
+                // By hand, as GRDB's own switch writes to the file whenever it is opened, and relaxes `synchronous`:
+                // with NORMAL a power cut could take back the latest commits.
+                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            }
         } catch let error as MetadataError {
             throw error
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {

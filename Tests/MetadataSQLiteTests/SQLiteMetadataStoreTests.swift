@@ -84,6 +84,23 @@ struct SQLiteMetadataStoreTests {
         }
     }
 
+    @Test("what a killed process left while making the file does not matter")
+    func leftovers() throws {
+        try self.withPath { path in
+            for suffix in [".new", ".new-wal", ".new-journal"] {
+                try Data(repeating: 0x41, count: 5000).write(to: URL(fileURLWithPath: path + suffix))
+            }
+            #expect(try SQLiteMetadataStore(path: path).load() == nil)
+            #expect(!FileManager.default.fileExists(atPath: path + ".new"))
+        }
+        // A file without anything in it, as SQLite itself might leave one, is a new store too.
+        try self.withPath { path in
+            try Data().write(to: URL(fileURLWithPath: path))
+            let controller = try MetadataController(store: try SQLiteMetadataStore(path: path), nodeID: 1)
+            #expect(try SQLiteMetadataStore(path: path).load() == controller.image)
+        }
+    }
+
     @Test("the file of another program is refused and left alone")
     func foreign() throws {
         try self.withPath { path in
