@@ -30,7 +30,7 @@ enum ImportRules {
         "KafkaConfig": [],
         "ClusterMetadata": ["KafkaTypes"],
         "MetadataSQLite": ["KafkaTypes", "ClusterMetadata", "GRDB", "Foundation"],
-        "ServeConfiguration": ["KafkaConfig", "Configuration", "Foundation"],
+        "ServeConfiguration": ["KafkaConfig", "Configuration", "Yams", "Foundation"],
         "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging"]),
         "BrokerServer": Self.language.union(Self.decisions).union(Self.libc)
             .union(["Broker", "NIOPosix", "Logging", "Foundation"]),
