@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaMessages
+import KafkaWire
+import NIOCore
+import Synchronization
+
+/// A channel with a `ConnectionHandler`, and the correlation ids of its requests.
+final class RequestChannel: Sendable {
+    let channel: any Channel
+    let address: BrokerAddress
+    let configuration: KafkaConnectionConfiguration
+    private let lastCorrelationID = Atomic<Int32>(0)
+
+    init(_ channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration) {
+        self.channel = channel
+        self.address = address
+        self.configuration = configuration
+    }
+
+    /// Sends a request. The promise gets the answer, header included, or the reason why there is none.
+    func submit(
+        _ request: some KafkaRequest, version: Int16, attachments: [ByteBuffer] = [], expectsAnswer: Bool = true,
+        timeout: Duration, answer: EventLoopPromise<ByteBuffer>
+    ) {
+        let api = type(of: request).apiKey
+        let correlationID = self.lastCorrelationID.wrappingAdd(1, ordering: .relaxed).newValue
+        let parts: [ByteBuffer]
+        do {
+            parts = try request.frame(
+                version: version, correlationID: correlationID, clientID: self.configuration.clientID,
+                attachments: attachments)
+        } catch {
+            answer.fail(
+                KafkaClientError(
+                    .invalidRequest, "\(api.name) cannot be sent to \(self.address) in version \(version): \(error)",
+                    cause: error))
+            return
+        }
+        let outgoing = OutgoingRequest(
+            api: api, correlationID: correlationID, expectsAnswer: expectsAnswer, parts: parts,
+            timeout: TimeAmount(timeout), answer: answer)
+        let written = self.channel.eventLoop.makePromise(of: Void.self)
+        let address = self.address
+        written.futureResult.whenFailure { error in
+            // Most often the handler has broken the promise already, with a better reason.
+            answer.fail(
+                KafkaClientError(
+                    .connectionClosed, "the request could not be written to \(address): \(error)", cause: error))
+        }
+        self.channel.writeAndFlush(outgoing, promise: written)
+    }
+
+    /// Takes the header and then the body out of an answer.
+    func decode<Response: KafkaMessage>(
+        _ answer: ByteBuffer, as: Response.Type, api: APIKey, version: Int16
+    ) throws(KafkaClientError) -> Response {
+        do throws(WireError) {
+            var reader = WireReader(answer)
+            _ = try ResponseHeader(from: &reader, version: api.responseHeaderVersion(apiVersion: version))
+            let response = try Response(from: &reader, version: version)
+            try reader.finish()
+            return response
+        } catch {
+            throw KafkaClientError(
+                .malformedResponse,
+                "the answer of \(self.address) to \(api.name) in version \(version) is malformed: \(error)",
+                cause: error)
+        }
+    }
+}

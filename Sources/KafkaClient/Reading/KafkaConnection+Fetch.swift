@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaMessages
+import KafkaTypes
+import KafkaWire
+import NIOCore
+
+/// A partition to be fetched, from an offset.
+struct FetchPosition: Sendable {
+    var partition: TopicPartition
+    /// Nil with brokers that have no topic ids.
+    var topicID: TopicID?
+    var offset: Int64
+}
+
+/// What a Fetch brought of one partition.
+struct FetchedPartition: Sendable {
+    var partition: TopicPartition
+    var errorCode: ErrorCode
+    var highWatermark: Int64
+    /// -1 when the broker does not say.
+    var logStartOffset: Int64
+    /// Whole batches, and perhaps the beginning of one more.
+    var records: ByteBuffer
+}
+
+/// How much one Fetch may bring, and how long it may take.
+struct FetchLimits: Sendable {
+    var maxWait: Duration
+    var minBytes: Int32
+    var maxBytes: Int32
+    var partitionMaxBytes: Int32
+}
+
+extension KafkaConnection {
+    /// Fetches from this broker once, without a session.
+    func fetch(_ positions: [FetchPosition], limits: FetchLimits) async throws -> [FetchedPartition] {
+        var request = FetchRequest()
+        request.maxWaitMs = Int32(clamping: limits.maxWait.milliseconds)
+        request.minBytes = limits.minBytes
+        request.maxBytes = limits.maxBytes
+        var ids: [TopicID: String] = [:]
+        var places: [String: Int] = [:]
+        for position in positions {
+            let name = position.partition.topic
+            let place = places[name] ?? request.topics.count
+            if place == request.topics.count {
+                var topic = FetchRequest.FetchTopic()
+                topic.topic = name
+                topic.topicID = position.topicID ?? .zero
+                request.topics.append(topic)
+                places[name] = place
+                if let id = position.topicID { ids[id] = name }
+            }
+            var entry = FetchRequest.FetchPartition()
+            entry.partition = position.partition.partition.rawValue
+            entry.fetchOffset = position.offset
+            entry.partitionMaxBytes = limits.partitionMaxBytes
+            request.topics[place].partitions.append(entry)
+        }
+        // From version 13 on topics have ids instead of names (KIP-516).
+        let versions: ClosedRange<Int16> = 0...(ids.count == request.topics.count ? Int16.max : 12)
+        let response = try await self.send(request, versions: versions)
+        let errorCode = ErrorCode(rawValue: response.errorCode)
+        guard errorCode == .none else { throw KafkaClientError(errorCode, subject: "Fetch from \(self.address)") }
+        return response.responses.flatMap { topic in
+            let name = topic.topic.isEmpty ? ids[topic.topicID] ?? "" : topic.topic
+            return topic.partitions.map { entry in
+                FetchedPartition(
+                    partition: TopicPartition(topic: name, partition: PartitionIndex(entry.partitionIndex)),
+                    errorCode: ErrorCode(rawValue: entry.errorCode), highWatermark: entry.highWatermark,
+                    logStartOffset: entry.logStartOffset, records: entry.records?.buffer ?? ByteBuffer())
+            }
+        }
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded towards zero.
+    var milliseconds: Int64 {
+        let (seconds, attoseconds) = self.components
+        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+    }
+}
