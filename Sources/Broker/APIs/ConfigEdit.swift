@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import ClusterMetadata
+import KafkaConfig
+import KafkaTypes
+import KafkaWire
+import Logging
+
+/// What a request does to the configs of one resource: the part that AlterConfigs and IncrementalAlterConfigs share.
+struct ConfigEdit: Sendable {
+    let resource: ConfigResource
+    /// The changes in the request's order, each config once.
+    let changes: [ConfigAlteration]
+    /// True when the changes are all that is to be set afterwards, false when they come on top of what is set.
+    let replacesAll: Bool
+
+    /// Checks the changes, all of them together, and makes them unless `validateOnly`. They are in force when this
+    /// returns. Blocks on the disk: for the admin thread.
+    func apply(to broker: Broker, validateOnly: Bool) throws(RequestRefusal) {
+        let target = try self.resource.target(in: broker.metadata.image)
+        do {
+            switch target {
+            case .topic(let topic):
+                try broker.alterTopicConfigs(topic.name, validateOnly: validateOnly) { topic in
+                    try broker.config.altering(
+                        topicOverrides: self.replacesAll ? [:] : topic.configs,
+                        self.changes
+                    )
+                }
+            case .broker(let node):
+                try self.checkIsRegistered(node, broker)
+                try broker.alterBrokerConfigs(node, validateOnly: validateOnly) { image in
+                    let set = node.map { image.brokerConfigs[$0] ?? [:] } ?? image.defaultBrokerConfigs
+                    return try broker.config.altering(
+                        dynamic: self.replacesAll ? [:] : set,
+                        forAllBrokers: node == nil,
+                        self.changes
+                    )
+                }
+            case .brokerLogger:
+                throw RequestRefusal(
+                    .invalidRequest,
+                    "The level of the log cannot be changed at run time: set log.level and restart the broker"
+                )
+            }
+        } catch let refusal as RequestRefusal {
+            throw refusal
+        } catch let error as ConfigError {
+            throw RequestRefusal(error)
+        } catch let error as MetadataError {
+            throw RequestRefusal(error)
+        } catch {
+            broker.logger.error(
+                "cannot change configs", metadata: ["resource": "\(self.resource)", "error": "\(error)"])
+            throw RequestRefusal(.unknownServerError, "\(error)")
+        }
+    }
+
+    private func checkIsRegistered(_ node: NodeID?, _ broker: Broker) throws(RequestRefusal) {
+        guard let node, node != broker.metadata.image.nodeID else { return }
+        throw RequestRefusal(.brokerIDNotRegistered, "There is no broker \(node)")
+    }
+}
