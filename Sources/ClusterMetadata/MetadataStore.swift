@@ -22,6 +22,7 @@ public final class InMemoryMetadataStore: MetadataStore {
     private struct State {
         var image: ClusterImage?
         var nextFailure: MetadataError?
+        var keepsNextFailure = false
     }
 
     /// A store with this content, or a new one.
@@ -33,10 +34,9 @@ public final class InMemoryMetadataStore: MetadataStore {
     /// See ``MetadataStore``.
     public func commit(_ changes: [MetadataChange]) throws(MetadataError) {
         let result: Result<Void, MetadataError> = self.state.withLock { state in
-            if let failure = state.nextFailure {
-                state.nextFailure = nil
-                return .failure(failure)
-            }
+            let failure = state.nextFailure
+            state.nextFailure = nil
+            if let failure, !state.keepsNextFailure { return .failure(failure) }
             do throws(MetadataError) {
                 var rest = changes[...]
                 var image = state.image
@@ -47,7 +47,7 @@ public final class InMemoryMetadataStore: MetadataStore {
                     image = ClusterImage(clusterID: clusterID, nodeID: nodeID)
                 }
                 state.image = try image?.applying(Array(rest))
-                return .success(())
+                return failure.map { .failure($0) } ?? .success(())
             } catch {
                 return .failure(error)
             }
@@ -55,8 +55,12 @@ public final class InMemoryMetadataStore: MetadataStore {
         try result.get()
     }
 
-    /// Makes the next commit fail with this error, keeping nothing.
-    public func failNextCommit(with error: MetadataError) {
-        self.state.withLock { $0.nextFailure = error }
+    /// Makes the next commit fail with this error, keeping nothing, or (`afterKeeping`) everything: a store that fails
+    /// late may have done so.
+    public func failNextCommit(with error: MetadataError, afterKeeping: Bool = false) {
+        self.state.withLock { state in
+            state.nextFailure = error
+            state.keepsNextFailure = afterKeeping
+        }
     }
 }

@@ -114,6 +114,22 @@ struct MetadataControllerTests {
         #expect(try store.load() == controller.image)
     }
 
+    @Test("a change that the store kept although it failed is found before the next one")
+    func storeFailsLate() throws {
+        let store = InMemoryMetadataStore()
+        let controller = try self.controller(store)
+        let before = controller.image
+        store.failNextCommit(with: MetadataError(.storage, "sync failed"), afterKeeping: true)
+        #expect(self.code(controller.createTopics([self.newTopic("a")])[0]) == .storage)
+        #expect(controller.image == before)
+        #expect(self.code(controller.createTopics([self.newTopic("a")])[0]) == .topicAlreadyExists)
+        #expect(controller.image.topic(named: "a") != nil)
+        #expect(try store.load() == controller.image)
+        store.failNextCommit(with: MetadataError(.storage, "sync failed"), afterKeeping: true)
+        #expect(throws: MetadataError.self) { try controller.nextProducerID() }
+        #expect(try controller.nextProducerID() == 1000)
+    }
+
     @Test("configs are altered on top of what is there")
     func configs() throws {
         let store = InMemoryMetadataStore()

@@ -75,6 +75,10 @@ struct BrokerConfigTests {
             try base.applyingDynamic(clusterDefault: ["log.dirs": "/x"], node: [:])
         }
         #expect(error?.code == .readOnly)
+        let ofNode = #expect(throws: ConfigError.self) {
+            try base.applyingDynamic(clusterDefault: [:], node: ["log.dirs": "/x"])
+        }
+        #expect(ofNode?.code == .readOnly)
         let unknown = #expect(throws: ConfigError.self) {
             try base.altering(dynamic: [:], forAllBrokers: true, [.init("no.such", .set, "1")])
         }

@@ -106,7 +106,10 @@ struct TopicConfigTests {
             ),
             (
                 "compression.gzip.level", "0",
-                "Invalid value 0 for configuration compression.gzip.level: the value must be from 1 to 9, or -1 for the codec's default"
+                """
+                Invalid value 0 for configuration compression.gzip.level: the value must be from 1 to 9, or -1 for the \
+                codec's default
+                """
             ),
             (
                 "remote.storage.enable", "true",
