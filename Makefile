@@ -18,7 +18,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop lint format bench clean
+.PHONY: help run build test interop lint format generate check-generated bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ lint: ## Check the format of everything that is written by hand.
 
 format: ## Rewrite it in that format.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format --in-place --parallel
+
+generate: ## Compile the schemas of all messages to Swift.
+	$(SWIFT) run wiregen
+
+check-generated: ## Fail if the generated Swift is not what the schemas say.
+	$(SWIFT) run wiregen --check
 
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench
