@@ -6,6 +6,7 @@
 #   make test ARGS="--filter CommitLogTests"
 
 ARGS ?=
+SECONDS ?= 60
 SWIFT ?= swift
 PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 
@@ -18,7 +19,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop lint format generate check-generated bench clean
+.PHONY: help run build test interop lint format generate check-generated fuzz bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,10 @@ generate: ## Compile the schemas of all messages to Swift.
 
 check-generated: ## Fail if the generated Swift is not what the schemas say.
 	$(SWIFT) run wiregen --check
+
+fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
+	@scripts/install-libraries test
+	FUZZ_SECONDS=$(SECONDS) $(SWIFT) test --filter FuzzTests $(ARGS)
 
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench

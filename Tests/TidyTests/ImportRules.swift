@@ -37,8 +37,7 @@ enum ImportRules {
         "KafkaClient": Self.language.union(Self.libc).union(["NIOPosix", "Logging"]),
         "martlet": Self.language.union(Self.decisions).union(Self.libc).union([
             "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "ArgumentParser",
-            "NIOPosix",
-            "Logging", "Foundation",
+            "NIOPosix", "UnixSignals", "Logging", "Foundation",
         ]),
         "MartletTestKit": Self.libc.union(["KafkaTypes", "KafkaRecords", "CommitLog", "NIOCore"]),
         "wiregen": Self.libc.union(["Foundation"]),

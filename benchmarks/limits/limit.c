@@ -37,7 +37,8 @@ static void report(const char *what, size_t frame, long long total, struct usage
     struct usage to = usage_now();
     double user = to.user - from.user, system = to.system - from.system, wall = to.wall - from.wall;
     double gigabytes = (double)total / 1e9;
-    printf("%s frame_bytes=%zu bytes=%lld user_s=%.3f system_s=%.3f wall_s=%.3f ", what, frame, total, user, system, wall);
+    printf("%s frame_bytes=%zu bytes=%lld ", what, frame, total);
+    printf("user_s=%.3f system_s=%.3f wall_s=%.3f ", user, system, wall);
     printf("cpu_s_per_gb=%.3f gb_per_s=%.3f\n", (user + system) / gigabytes, gigabytes / wall);
 }
 
