@@ -96,7 +96,6 @@ extension LogDirectory {
                 let log = try PartitionLog.open(
                     fileSystem: self.fileSystem, directory: directory, topicPartition: new.partition,
                     config: new.config, recovery: .clean, now: now, logger: self.logger)
-                try log.syncNames()
                 logs.append(log)
             }
             try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }

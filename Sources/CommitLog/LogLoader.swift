@@ -92,7 +92,10 @@ struct LogLoader {
                 segments: segments, logStartOffset: logStart, endOffset: outcome.endOffset, endPosition: active.size,
                 damage: damage, epochs: LeaderEpochCache(), config: self.config),
             recoveryPoint: min(recoveryPoint, outcome.endOffset))
-        loaded.writer.directoryIsDirty = isNew || isReset
+        if isNew || isReset {
+            // Were the name of the first segment lost and that of a later one not, the log would begin there.
+            try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.directory) }
+        }
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
         loaded.writer.dirtyIndexes = segments.dropLast().filter { $0.baseOffset >= outcome.scannedFrom }
         loaded.writer.snapshots = try self.usableSnapshots(listing.snapshots, outcome: outcome)

@@ -20,24 +20,20 @@ extension PartitionLog {
             return
         }
         let (sealed, active) = (writer.dirtySegments, writer.activeFile)
-        let directoryIsDirty = writer.directoryIsDirty
+        try self.syncNames(&writer)
         try self.fencing { () throws(FileSystemError) in
-            if directoryIsDirty { try self.fileSystem.syncDirectory(self.directory) }
             for segment in sealed { try segment.logFile().syncData() }
             try active.syncData()
         }
-        writer.directoryIsDirty = false
         writer.dirtySegments = []
         self.atomicFlushedOffset.store(writer.endOffset, ordering: .releasing)
     }
 
-    /// Puts the names of a new log's files on stable storage.
-    func syncNames() throws(LogError) {
-        try self.writer.withLock { writer throws(LogError) in
-            guard writer.directoryIsDirty else { return }
-            try self.fencing { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.directory) }
-            writer.directoryIsDirty = false
-        }
+    /// Puts the names of new segments on stable storage.
+    func syncNames(_ writer: inout Writer) throws(LogError) {
+        guard writer.directoryIsDirty else { return }
+        try self.fencing { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.directory) }
+        writer.directoryIsDirty = false
     }
 
     /// Bytes that may have to be read after a crash before it pays to sync indexes and snapshots: with thousands of

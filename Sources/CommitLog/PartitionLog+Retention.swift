@@ -50,6 +50,8 @@ extension PartitionLog {
                 try self.checkWritable()
                 try self.roll(&writer, now: now)
             }
+            // A directory that has lost the old segments and not got the new one yet would be that of an empty log.
+            try self.syncNames(&writer)
             var deleted: [DeletedSegment] = []
             for (segment, reason) in zip(summaries, reasons) {
                 let gone = DeletedSegment(
