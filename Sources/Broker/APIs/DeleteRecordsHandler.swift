@@ -3,9 +3,11 @@
 
 import ClusterMetadata
 import CommitLog
+import KafkaConfig
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
+import Logging
 import NIOCore
 
 /// DeleteRecords (key 21): deletes the oldest records of partitions, up to an offset.

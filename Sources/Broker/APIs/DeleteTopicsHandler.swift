@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ClusterMetadata
+import KafkaConfig
 import KafkaMessages
 import KafkaTypes
 import KafkaWire

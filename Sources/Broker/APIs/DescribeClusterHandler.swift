@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import ClusterMetadata
 import KafkaMessages
+import KafkaTypes
 import KafkaWire
 
 /// DescribeCluster (key 60): the cluster's id, its controller and its brokers (KIP-700).

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import CommitLog
 import KafkaMessages
+import KafkaTypes
 import KafkaWire
 
 /// DescribeLogDirs (key 35): how large the partitions of a data directory are, and how much room it has.

@@ -3,6 +3,7 @@
 
 import ClusterMetadata
 import KafkaMessages
+import KafkaTypes
 import KafkaWire
 
 /// DescribeTopicPartitions (key 75): the partitions of some or all topics, a page at a time (KIP-966).

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import ClusterMetadata
 import KafkaMessages
+import KafkaTypes
 import KafkaWire
 
 /// FindCoordinator (key 10): which broker keeps a consumer group, or a transactional id.

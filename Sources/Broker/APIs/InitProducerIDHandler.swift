@@ -3,7 +3,9 @@
 
 import ClusterMetadata
 import KafkaMessages
+import KafkaTypes
 import KafkaWire
+import Logging
 
 /// InitProducerId (key 22): gives an idempotent producer its id.
 ///

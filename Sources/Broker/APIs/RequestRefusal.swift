@@ -3,6 +3,7 @@
 
 import ClusterMetadata
 import KafkaConfig
+import KafkaTypes
 import KafkaWire
 
 /// Why one item of an administrative request is refused, in the protocol's terms: what goes into its ErrorCode and
