@@ -5,6 +5,7 @@ public import KafkaWire
 
 /// The versions of an API that the schemas have. A broker may serve fewer.
 public struct APISchema: Sendable {
+    /// The key of the API.
     public let key: APIKey
 
     /// The versions of its request and response.

@@ -42,6 +42,7 @@ public struct Splice: Sendable, Equatable {
     /// The number of bytes that belong here.
     public var byteCount: Int
 
+    /// `byteCount` bytes of `token` at `position`.
     @inlinable
     public init(position: Int, token: Int, byteCount: Int) {
         self.position = position

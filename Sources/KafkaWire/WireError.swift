@@ -33,11 +33,12 @@ public enum WireError: Error, Equatable, Sendable {
     case unsupportedVersion(message: String, version: Int16)
     /// The field has a value other than its default, and this version has no place for it.
     case fieldNotRepresentable(field: String, version: Int16)
-    /// A value to be written is longer than its length field can say.
+    /// A string over `WireLimits.stringBytesMax`, or a value to be written that is longer than its length field can say.
     case valueTooLong(length: Int, limit: Int)
 }
 
 extension WireError: CustomStringConvertible {
+    /// What is wrong, with the numbers, for a log.
     public var description: String {
         switch self {
         case .truncated(let needed, let available):
@@ -69,7 +70,7 @@ extension WireError: CustomStringConvertible {
         case .fieldNotRepresentable(let field, let version):
             "\(field) has a value that version \(version) cannot carry"
         case .valueTooLong(let length, let limit):
-            "a value of \(length) bytes or elements is over the \(limit) that its length field can say"
+            "a value of \(length) bytes or elements is over the limit of \(limit)"
         }
     }
 }

@@ -3,6 +3,9 @@
 
 /// What a message may cost its reader, whatever the bytes claim.
 public enum WireLimits {
+    /// The most bytes of UTF-8 that a string may have: what a classic length can say, as in Kafka for compact ones too.
+    public static let stringBytesMax = 32_767
+
     /// The most elements an array may have.
     public static let arrayElementsMax = 1_000_000
 

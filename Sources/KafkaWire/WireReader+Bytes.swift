@@ -6,10 +6,13 @@ public import NIOCore
 // Each value with a length has two forms: classic (a fixed-width length, -1 for null) and compact (an unsigned varint
 // of length + 1, 0 for null), which flexible versions use (KIP-482).
 extension WireReader {
-    /// The length of a string: -1 for null, otherwise no more than the bytes left.
+    /// The length of a string: -1 for null, otherwise no more than the bytes left and than a classic length can say.
     @inlinable
     internal mutating func readStringLength(compact: Bool) throws(WireError) -> Int {
         let length = compact ? Int(try self.readUnsignedVarint()) - 1 : Int(try self.readInt16())
+        guard length <= WireLimits.stringBytesMax else {
+            throw WireError.valueTooLong(length: length, limit: WireLimits.stringBytesMax)
+        }
         return try self.checkedLength(length)
     }
 

@@ -8,9 +8,8 @@ public import NIOCore
 extension WireWriter {
     @inlinable
     internal mutating func writeStringLength(_ length: Int, compact: Bool) throws(WireError) {
-        // Compact strings could be longer, but no other version of the message could carry them.
         guard let classic = Int16(exactly: length) else {
-            throw WireError.valueTooLong(length: length, limit: Int(Int16.max))
+            throw WireError.valueTooLong(length: length, limit: WireLimits.stringBytesMax)
         }
         if compact {
             self.writeUnsignedVarint(UInt32(truncatingIfNeeded: length &+ 1))

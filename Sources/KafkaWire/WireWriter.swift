@@ -19,10 +19,13 @@ public struct WireWriter: Sendable {
     @usableFromInline
     internal var externalByteCount = 0
 
-    /// Writes into a new buffer.
+    /// The capacity of a new buffer, in bytes: enough for most responses without growing, which copies.
+    public static let initialCapacity = 512
+
+    /// Writes into a new buffer with room for `capacity` bytes; it grows as needed.
     @inlinable
-    public init() {
-        self.buffer = ByteBuffer()
+    public init(capacity: Int = WireWriter.initialCapacity) {
+        self.buffer = ByteBufferAllocator().buffer(capacity: capacity)
     }
 
     /// Writes at the end of `buffer`, whose readable bytes stay in front.

@@ -71,7 +71,8 @@ struct DecodeEmitter {
             source.call(read + "Array", arguments + null)
         case .array(.string): source.call(read + "Strings", [compact, name])
         case .array(.uuid): source.call(read + "UUIDs", [compact] + null)
-        case .array(let element): source.call(read + "Integers", ["of: \(FieldSwift.type(element)).self", compact] + null)
+        case .array(let element):
+            source.call(read + "Integers", ["of: \(FieldSwift.type(element)).self", compact] + null)
         case .string: source.call(read + "String", [compact] + null)
         case .bytes: source.call(read + "Bytes", [compact] + null)
         case .records: source.call(read + "Records", [compact] + null)

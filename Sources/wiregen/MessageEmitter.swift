@@ -55,7 +55,8 @@ struct MessageEmitter {
 
     private var summary: String {
         let versions = self.message.versions
-        let range = versions.low == versions.high ? "version \(versions.low)" : "versions \(versions.low)-\(versions.high)"
+        let isOne = versions.low == versions.high
+        let range = isOne ? "version \(versions.low)" : "versions \(versions.low)-\(versions.high)"
         let flexible = self.message.flexible.map { ", flexible from \($0.low)" } ?? ""
         return switch self.message.kind {
         case .request(let key, let api): "The request of \(api), API key \(key): \(range)\(flexible)."
@@ -120,7 +121,7 @@ struct MessageEmitter {
 
     private func emitIsDefault(of fields: [Field], into source: inout SwiftSource) {
         source.blank()
-        source.document("Whether every field has its default, which is when a tagged field of this type is not written.")
+        source.document("Whether every field has its default: then a tagged field of this type is not written.")
         source.block("internal var isDefault: Bool") { source in
             for (index, field) in fields.enumerated() {
                 source.add((index == 0 ? "" : "    && ") + FieldSwift(field).isUnset)

@@ -42,7 +42,8 @@ struct TableEmitter {
                 source.blank()
             }
             source.document("The name that Kafka gives the error, or `UNKNOWN_ERROR_CODE`.")
-            Self.emitSwitch("public var name: String", self.schema.errors, otherwise: "\"UNKNOWN_ERROR_CODE\"", &source) {
+            Self.emitSwitch("public var name: String", self.schema.errors, otherwise: "\"UNKNOWN_ERROR_CODE\"", &source)
+            {
                 "\"\($0.name)\""
             }
             source.blank()
@@ -96,7 +97,7 @@ struct TableEmitter {
             let piece = " " + value + (index == values.count - 1 ? ":" : ",")
             if line.count + piece.count > SwiftSource.columnsMax - 12 {
                 lines.append(line)
-                line = "    "
+                line = "   "
             }
             line += piece
         }
@@ -154,7 +155,8 @@ struct TableEmitter {
     ) {
         var keys: [Int: [String]] = [:]
         for api in self.schema.apis {
-            if let flexible = api[keyPath: message]?.flexible { keys[flexible.low, default: []].append(String(api.key)) }
+            guard let flexible = api[keyPath: message]?.flexible else { continue }
+            keys[flexible.low, default: []].append(String(api.key))
         }
         source.document("Of the \(name); `Int16.max` when no version is.")
         source.block("internal static func \(name)(of key: APIKey) -> Int16") { source in

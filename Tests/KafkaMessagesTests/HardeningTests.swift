@@ -57,7 +57,8 @@ struct HardeningTests {
     @Test("versions on either side of the schema are refused")
     func versions() throws {
         for entry in messageTable {
-            for version in [entry.type.validVersions.lowerBound - 1, entry.type.validVersions.upperBound + 1, .max, .min] {
+            let valid = entry.type.validVersions
+            for version in [valid.lowerBound - 1, valid.upperBound + 1, .max, .min] {
                 let error = WireError.unsupportedVersion(message: entry.name, version: version)
                 #expect(throws: error) { try entry.type.decode(ByteBuffer(bytes: [0, 0, 0, 0]), version: version) }
                 #expect(throws: error) { try entry.type.init().encoded(version: version) }

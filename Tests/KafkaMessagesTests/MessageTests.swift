@@ -106,7 +106,8 @@ struct MessageTests {
             var whole = ByteBuffer()
             var position = 0
             for splice in writer.splices {
-                whole.writeImmutableBuffer(try #require(writer.buffer.getSlice(at: position, length: splice.position - position)))
+                let length = splice.position - position
+                whole.writeImmutableBuffer(try #require(writer.buffer.getSlice(at: position, length: length)))
                 whole.writeRepeatingByte(0xab, count: splice.byteCount)
                 position = splice.position
             }

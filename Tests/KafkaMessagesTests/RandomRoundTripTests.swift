@@ -113,9 +113,11 @@ struct RandomEncoder {
         switch type {
         case .bool: self.bytes.append(self.chance(2) ? 1 : 0)
         case .float64:
-            self.writeInteger(Int64(bitPattern: Double.random(in: -1e9...1e9, using: &self.generator).bitPattern), width: 8)
+            let number = Double.random(in: -1e9...1e9, using: &self.generator)
+            self.writeInteger(Int64(bitPattern: number.bitPattern), width: 8)
         case .string:
-            let text = String((0..<self.length()).map { _ in "aZ09._-é漢🐦".randomElement(using: &self.generator) ?? "a" })
+            let count = self.length()
+            let text = String((0..<count).map { _ in "aZ09._-é漢🐦".randomElement(using: &self.generator) ?? "a" })
             self.writeLength(text.utf8.count, type, isCompact: isCompact)
             self.bytes += Array(text.utf8)
         case .bytes, .records:
@@ -139,7 +141,7 @@ struct RandomEncoder {
 
     /// Mostly short, now and then so long that a compact length takes two bytes.
     private mutating func length() -> Int {
-        self.chance(20) ? Int.random(in: 126...300, using: &self.generator) : Int.random(in: 0...12, using: &self.generator)
+        Int.random(in: self.chance(20) ? 126...300 : 0...12, using: &self.generator)
     }
 
     /// Every message of the schemas by its name.

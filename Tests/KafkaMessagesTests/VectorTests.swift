@@ -39,7 +39,9 @@ struct VectorTests {
     func coverage() {
         let covered = Set(Vector.all.map { "\($0.kind) \($0.version)" })
         for entry in messageTable where entry.kind != .data {
-            for version in entry.versions { #expect(covered.contains("\(entry.kind) \(version)"), "\(entry) \(version)") }
+            for version in entry.versions {
+                #expect(covered.contains("\(entry.kind) \(version)"), "\(entry) \(version)")
+            }
         }
     }
 }

@@ -67,7 +67,10 @@ struct WiregenTests {
             ("data X 0-3 flexible 2+\n  A: int32 tag 0", "x.kmsg:2: only flexible versions have tagged fields"),
             ("data X 0 flexible 0+\n  A: int32 tag 1", "x.kmsg:2: tags are numbered from 0 without a gap"),
             ("data X 0\n  A: [T]\n    B: [T]", "x.kmsg:3: struct T contains itself"),
-            ("data X 0-1\n  A: [T]\n    B: int8 @1", "x.kmsg:2: an element of A may have no bytes, so its count cannot be checked"),
+            (
+                "data X 0-1\n  A: [T]\n    B: int8 @1",
+                "x.kmsg:2: an element of A may have no bytes, so its count cannot be checked"
+            ),
             ("data X 0+\n  A: int32", "x.kmsg:1: a message has a closed range of versions, such as 0-3"),
             ("data X 0\n   A: int32", "x.kmsg:2: indentation goes in steps of two spaces"),
             ("data X 0\n      A: int32", "x.kmsg:2: this line belongs to nothing"),

@@ -114,6 +114,10 @@ struct WireReaderTests {
         #expect(throws: WireError.lengthBeyondFrame(length: Int(Int32.max), available: 0)) {
             try bytes.readBytes(compact: false, field: "f")
         }
+        var string = self.reader([0x81, 0x80, 0x02] + Array(repeating: 0x61, count: 32_768))
+        #expect(throws: WireError.valueTooLong(length: 32_768, limit: 32_767)) {
+            try string.readNullableString(compact: true)
+        }
         var compact = self.reader([0xff, 0xff, 0xff, 0xff, 0x0f])
         #expect(throws: WireError.lengthBeyondFrame(length: Int(UInt32.max) - 1, available: 0)) {
             try compact.readNullableRecords(compact: true)

@@ -165,7 +165,7 @@ public struct FetchRequest: KafkaRequest {
             }
         }
 
-        /// Whether every field has its default, which is when a tagged field of this type is not written.
+        /// Whether every field has its default: then a tagged field of this type is not written.
         internal var isDefault: Bool {
             self.replicaID == -1
                 && self.replicaEpoch == -1

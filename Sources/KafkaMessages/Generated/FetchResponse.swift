@@ -274,7 +274,7 @@ public struct FetchResponse: KafkaMessage {
             }
         }
 
-        /// Whether every field has its default, which is when a tagged field of this type is not written.
+        /// Whether every field has its default: then a tagged field of this type is not written.
         internal var isDefault: Bool {
             self.epoch == -1
                 && self.endOffset == -1
@@ -308,7 +308,7 @@ public struct FetchResponse: KafkaMessage {
             }
         }
 
-        /// Whether every field has its default, which is when a tagged field of this type is not written.
+        /// Whether every field has its default: then a tagged field of this type is not written.
         internal var isDefault: Bool {
             self.leaderID == -1
                 && self.leaderEpoch == -1
@@ -342,7 +342,7 @@ public struct FetchResponse: KafkaMessage {
             }
         }
 
-        /// Whether every field has its default, which is when a tagged field of this type is not written.
+        /// Whether every field has its default: then a tagged field of this type is not written.
         internal var isDefault: Bool {
             self.endOffset == -1
                 && self.epoch == -1

@@ -11,7 +11,7 @@ internal enum FirstFlexibleVersion {
     internal static func request(of key: APIKey) -> Int16 {
         switch key.rawValue {
         case 45, 46, 50, 51, 52, 55, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 80,
-             81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92:
+            81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92:
             0
         case 27, 44, 48, 49, 53, 54, 76, 77, 78, 79:
             1
@@ -39,7 +39,7 @@ internal enum FirstFlexibleVersion {
     internal static func response(of key: APIKey) -> Int16 {
         switch key.rawValue {
         case 45, 46, 50, 51, 52, 55, 57, 58, 59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 80,
-             81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92:
+            81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92:
             0
         case 27, 44, 48, 49, 53, 54, 76, 77, 78, 79:
             1

@@ -255,7 +255,7 @@ public struct ProduceResponse: KafkaMessage {
             }
         }
 
-        /// Whether every field has its default, which is when a tagged field of this type is not written.
+        /// Whether every field has its default: then a tagged field of this type is not written.
         internal var isDefault: Bool {
             self.leaderID == -1
                 && self.leaderEpoch == -1
