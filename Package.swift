@@ -108,10 +108,23 @@ let package = Package(
         ),
 
         // What tests stand on: virtual clock, seeded randomness, a file system that fails on command.
-        .target(name: "MartletTestKit", dependencies: ["KafkaTypes", "KafkaRecords", "CommitLog", nioCore]),
+        .target(name: "MartletTestKit", dependencies: ["CommitLog"]),
 
         // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
         .executableTarget(name: "wiregen"),
+
+        .testTarget(name: "TidyTests"),
+        .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit", "CommitLog"]),
+        .testTarget(name: "KafkaWireTests", dependencies: ["KafkaTypes", "KafkaWire", nioCore]),
+        .testTarget(name: "KafkaMessagesTests", dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", nioCore]),
+        .testTarget(name: "KafkaRecordsTests", dependencies: ["KafkaTypes", "KafkaRecords", nioCore]),
+        .testTarget(
+            name: "CommitLogTests",
+            dependencies: ["KafkaTypes", "KafkaRecords", "CommitLog", "MartletTestKit", nioCore, logging]
+        ),
+        .testTarget(name: "KafkaConfigTests", dependencies: ["KafkaConfig"]),
+        .testTarget(name: "ClusterMetadataTests", dependencies: ["KafkaTypes", "ClusterMetadata"]),
+        .testTarget(name: "BrokerServerTests", dependencies: ["BrokerServer", nioCore]),
 
         // C libraries from Debian: each enters through exactly one target.
         systemLibrary("CISAL", apt: "libisal-dev"),

@@ -41,7 +41,6 @@ extension BatchRejection {
         case .invalidTimestamp: .invalidTimestamp
         case .invalidRecord: .invalidRecord
         case .unsupportedCompressionType: .unsupportedCompressionType
-        case .unsupportedForMessageFormat: .unsupportedForMessageFormat
         case .unknownServerError: .unknownServerError
         }
     }

@@ -15,8 +15,6 @@ public struct BatchRejection: Error, Sendable, Equatable, CustomStringConvertibl
         case invalidRecord
         /// UNSUPPORTED_COMPRESSION_TYPE
         case unsupportedCompressionType
-        /// UNSUPPORTED_FOR_MESSAGE_FORMAT
-        case unsupportedForMessageFormat
         /// UNKNOWN_SERVER_ERROR: not the batch is at fault, a codec library failed.
         case unknownServerError
     }
@@ -60,8 +58,9 @@ extension BatchRejection {
         let code: Code =
             switch error {
             case .checksumMismatch, .invalidBatchLength: .corruptMessage
-            // The formats before magic 2 are known and gone; anything else is no batch at all.
-            case .unsupportedMagic(let magic): magic == 0 || magic == 1 ? .unsupportedForMessageFormat : .corruptMessage
+            // The formats before magic 2 are known and gone, and Kafka calls them invalid since Produce 3; anything else
+            // is no batch at all.
+            case .unsupportedMagic(let magic): magic == 0 || magic == 1 ? .invalidRecord : .corruptMessage
             // Smaller batches help, as they do against `max.message.bytes`.
             case .inflatesBeyondLimit, .batchTooLarge: .messageTooLarge
             case .unknownCodec: .unsupportedCompressionType

@@ -166,7 +166,7 @@ struct BatchValidatorTests {
     func magic() throws {
         var bytes = try self.batch().bytes
         for (magic, code) in [
-            (Int8(0), BatchRejection.Code.unsupportedForMessageFormat), (1, .unsupportedForMessageFormat),
+            (Int8(0), BatchRejection.Code.invalidRecord), (1, .invalidRecord),
             (3, .corruptMessage),
         ] {
             bytes.setInteger(magic, at: 16)
