@@ -15,9 +15,13 @@ import KafkaWire
 /// - -1 partitions and -1 replicas mean the broker's `num.partitions` and `default.replication.factor` (KIP-464).
 /// - Topics are served when the answer leaves; the time-out of the request is not needed.
 /// - A topic that is only validated has no id: the answer's is zero.
+/// - One request makes at most 10,000 partitions, as in Kafka; what comes after gets POLICY_VIOLATION.
 struct CreateTopicsHandler: APIHandler {
     let broker: Broker
     let context: RequestContext
+
+    /// Partitions of all topics of one request.
+    static let partitionsPerRequestMax = 10_000
 
     /// The value of a field that leaves the choice to the broker.
     private static let brokerDefault = -1
@@ -33,6 +37,7 @@ struct CreateTopicsHandler: APIHandler {
         var answers: [CreateTopicsResponse.CreatableTopicResult] = []
         var accepted: [(answer: Int, topic: NewTopic)] = []
         var refusedRepeats: Set<String> = []
+        var partitionCount = 0
         for topic in request.topics {
             // All of a name that comes more than once get one answer together.
             if repeated.contains(topic.name), !refusedRepeats.insert(topic.name).inserted { continue }
@@ -43,7 +48,15 @@ struct CreateTopicsHandler: APIHandler {
                 if repeated.contains(topic.name) {
                     throw RequestRefusal(.invalidRequest, "The request has topic '\(topic.name)' more than once")
                 }
-                accepted.append((answers.count, try Self.newTopic(topic, config)))
+                let newTopic = try Self.newTopic(topic, config)
+                partitionCount += newTopic.placement.partitionCount
+                if partitionCount > Self.partitionsPerRequestMax {
+                    throw RequestRefusal(
+                        .policyViolation,
+                        "One request makes at most \(Self.partitionsPerRequestMax) partitions: use several requests"
+                    )
+                }
+                accepted.append((answers.count, newTopic))
             } catch {
                 answer.refuse(error)
             }
@@ -143,6 +156,15 @@ struct CreateTopicsHandler: APIHandler {
                 )
             }
             return replicas
+        }
+    }
+}
+
+extension ReplicaPlacement {
+    fileprivate var partitionCount: Int {
+        switch self {
+        case .spread(let count, _): Int(count)
+        case .manual(let assignments): assignments.count
         }
     }
 }

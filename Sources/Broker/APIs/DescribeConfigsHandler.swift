@@ -16,7 +16,12 @@ import KafkaWire
 /// - A broker (type 4) by its id: that broker's configs in force. By an empty name: what is set at run time for all.
 /// - The loggers of a broker (type 8): an empty list. There is one level for all, the broker config `log.level`.
 /// - Null or no keys mean all of them; unknown keys are left out, as in Kafka.
+/// - A request that names more than `resourcesMax` resources gets INVALID_REQUEST for each: its answer would be some
+///   thousand times as large as the request.
 struct DescribeConfigsHandler: APIHandler {
+    /// Resources of one request.
+    static let resourcesMax = 10_000
+
     let broker: Broker
     let context: RequestContext
 
@@ -32,6 +37,12 @@ struct DescribeConfigsHandler: APIHandler {
             result.resourceType = resource.resourceType
             result.resourceName = resource.resourceName
             do throws(RequestRefusal) {
+                if request.resources.count > Self.resourcesMax {
+                    throw RequestRefusal(
+                        .invalidRequest,
+                        "\(request.resources.count) resources in one request; at most \(Self.resourcesMax) are accepted"
+                    )
+                }
                 let target = try ConfigResource(type: resource.resourceType, name: resource.resourceName)
                     .target(in: image)
                 let keys = resource.configurationKeys

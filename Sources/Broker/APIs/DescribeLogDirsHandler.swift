@@ -34,7 +34,8 @@ struct DescribeLogDirsHandler: APIHandler {
                 return Self.describe(topic) { wanted.contains($0) }
             }
         } else {
-            directory.topics = self.broker.topics.all.sorted { $0.name < $1.name }.map { Self.describe($0) { _ in true } }
+            let topics = self.broker.topics.all.sorted { $0.name < $1.name }
+            directory.topics = topics.map { Self.describe($0) { _ in true } }
         }
         var response = DescribeLogDirsResponse()
         response.results = [directory]

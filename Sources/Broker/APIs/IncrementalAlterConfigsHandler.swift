@@ -12,8 +12,8 @@ import KafkaWire
 ///
 /// - Delete brings a config back to what it inherits. Append and subtract are for lists, and begin with the list in
 ///   force.
-/// - Each resource is changed by itself, as a whole or not at all. Topic configs and dynamic broker configs are in force
-///   when the answer leaves. A broker resource with an empty name means all brokers.
+/// - Each resource is changed by itself, as a whole or not at all. Topic configs and dynamic broker configs are in
+///   force when the answer leaves. A broker resource with an empty name means all brokers.
 struct IncrementalAlterConfigsHandler: APIHandler {
     let broker: Broker
     let context: RequestContext

@@ -59,7 +59,9 @@ struct ListOffsetsHandler: APIHandler {
                 if repeated.contains(key) {
                     return OffsetLookup.answer(partition.partitionIndex, error: .invalidRequest)
                 }
-                return lookup.find(partition, of: topic.name)
+                var found = lookup.find(partition, of: topic.name)
+                if !lookup.tellsLeaderEpochs { found.leaderEpoch = LeaderEpoch.none.rawValue }
+                return found
             }
             return answer
         }
@@ -97,6 +99,9 @@ private struct OffsetLookup: Sendable {
     let version: Int16
     let isReadCommitted: Bool
     let logger: Logger
+
+    /// Older answers have no room for leader epochs.
+    var tellsLeaderEpochs: Bool { self.version >= 4 }
 
     /// Whether the answer to a timestamp lies in the log's files.
     static func readsDisk(_ timestamp: Int64) -> Bool {
