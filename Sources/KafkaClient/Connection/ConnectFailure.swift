@@ -27,7 +27,7 @@ enum ConnectFailure {
         case let error as IOError:
             return self.reason(errno: error.errnoCode)
         case ChannelError.connectTimeout(let timeout):
-            return "no answer within \(Double(timeout.nanoseconds) / 1_000_000_000) s"
+            return "no answer within \(timeout.inSeconds)"
         default:
             return "\(error)"
         }

@@ -140,9 +140,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     // MARK: The end
 
     private func timedOut(_ api: APIKey, after timeout: TimeAmount, context: ChannelHandlerContext) {
-        let seconds = Double(timeout.nanoseconds) / 1_000_000_000
+        let doubt = self.hasAnswered ? "the connection is given up" : "is it a Kafka listener?"
         let error = KafkaClientError(
-            .timedOut, "\(self.address) did not answer \(api.name) within \(seconds) s; the connection is given up")
+            .timedOut, "\(self.address) did not answer \(api.name) within \(timeout.inSeconds): \(doubt)")
         self.end(error, context: context)
     }
 
@@ -176,5 +176,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
         waiter.timer.cancel()
         waiter.request.answer.fail(error)
         waiter.written?.fail(error)
+    }
+}
+
+extension TimeAmount {
+    /// For people: `1.5 s`, `30 s`.
+    var inSeconds: String {
+        let seconds = Double(self.nanoseconds) / 1_000_000_000
+        return seconds == seconds.rounded() ? "\(Int64(seconds)) s" : "\(seconds) s"
     }
 }

@@ -73,6 +73,7 @@ struct LeaderReader: Sendable {
                 trouble = error
             }
         }
+        for index in batches.indices.dropLast() { batches[index].isFollowed = true }
         // Brokers fill an answer in the order of the request: who got something goes to the end of the next one.
         let waiting = cursors.filter { !served.contains($0.partition) }
         cursors = waiting + cursors.filter { served.contains($0.partition) }

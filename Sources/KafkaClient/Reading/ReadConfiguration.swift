@@ -59,6 +59,9 @@ public struct ReadBatch: Sendable {
     public var start: Offset
     /// Records from this offset on are not wanted; nil: all after `start` are.
     public var end: Offset?
+    /// More batches follow at once, since they came in the same answer: a receiver may put off what it does when
+    /// there is nothing to do.
+    public internal(set) var isFollowed = false
 
     /// The offset of a record of the batch lies in the range that is wanted.
     @inlinable

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaClient
+import KafkaRecords
+import KafkaTypes
+import Synchronization
+
+/// Prints the records of batches that may come from several tasks at once, a whole batch at a time.
+final class RecordPrinter: Sendable {
+    private struct State {
+        var output: StandardOutput
+        /// Records that may still be printed; nil for any number.
+        var remaining: Int64?
+        let decompressor = Decompressor()
+    }
+
+    private let format: RecordFormat
+    private let state: Mutex<State>
+
+    init(_ format: RecordFormat, countMax: Int64?, output: sending StandardOutput = StandardOutput()) {
+        self.format = format
+        self.state = Mutex(State(output: output, remaining: countMax))
+    }
+
+    /// Prints the records of a batch that are wanted, and says whether more are. Throws `OutputClosed`, and
+    /// `CommandFailure` for a batch that is damaged.
+    func print(_ batch: ReadBatch) throws -> ReadDecision {
+        try self.state.withLock { state in
+            if let remaining = state.remaining, remaining <= 0 { return .stop }
+            do {
+                var records = try batch.batch.records(using: state.decompressor)
+                while let record = try records.next() {
+                    guard batch.contains(offset: record.offset) else { continue }
+                    self.format.write(record, of: batch.partition, to: &state.output.buffer)
+                    try state.output.flushIfLarge()
+                    guard let remaining = state.remaining else { continue }
+                    state.remaining = remaining - 1
+                    if remaining == 1 { break }
+                }
+            } catch let error as RecordError {
+                try state.output.flush()
+                let header = batch.batch.header
+                throw CommandFailure(
+                    "\(batch.partition): the batch at offset \(header.baseOffset) is damaged: \(error)",
+                    hint: "--from \(header.nextOffset) skips it")
+            }
+            if !batch.isFollowed || state.remaining == 0 { try state.output.flush() }
+            return state.remaining == 0 ? .stop : .more
+        }
+    }
+
+    func flush() throws {
+        try self.state.withLock { try $0.output.flush() }
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import ArgumentParser
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// The one executable: `martlet serve` is the broker, every other command is a client of any Kafka cluster.
+@main
+struct Martlet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet",
+        abstract: "An event broker that speaks the Kafka protocol, and tools for any Kafka cluster.",
+        discussion: """
+            EXAMPLES
+              martlet serve
+              martlet topic create orders --partitions 6
+              echo 'hello' | martlet produce orders
+              martlet consume orders --from beginning --until-end
+
+            The tools find the cluster by --bootstrap, or by the environment variable MARTLET_BOOTSTRAP, or at \
+            localhost:9092.
+
+            EXIT CODES
+              0   done
+              1   the operation failed, or a part of it
+              2   the cluster cannot be reached
+              64  the command line is not understood
+            """,
+        version: "0.1.0",
+        subcommands: [ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self]
+    )
+
+    static func main() async {
+        // Whoever reads the output may stop reading: a write says so, the process need not die for it.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try Self.parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch is OutputClosed {
+            Self.exit()
+        } catch let error as any CommandLineFailure {
+            error.report().print()
+            Self.exit(withError: ExitCode(error.report().status.rawValue))
+        } catch {
+            Self.exit(withError: error)
+        }
+    }
+}

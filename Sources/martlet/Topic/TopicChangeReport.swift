@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import ArgumentParser
+import KafkaClient
+import KafkaWire
+
+/// What became of one topic that was to be changed.
+struct TopicChange {
+    var name: String
+    /// One word: created, exists, deleted, missing, altered, failed.
+    var outcome: String
+    var details = ""
+    var topicID: String?
+    var error: KafkaClientError?
+}
+
+/// What became of several topics: successes on the standard output, failures on the standard error.
+struct TopicChangeReport {
+    let changes: [TopicChange]
+
+    init(_ changes: [TopicChange]) { self.changes = changes }
+
+    /// Prints everything; throws the exit code when a topic failed.
+    func print(as format: ListFormat) throws {
+        var output = StandardOutput()
+        switch format {
+        case .table:
+            for change in self.changes where change.error == nil {
+                output.print("\(change.name) \(change.outcome)" + (change.details.isEmpty ? "" : ": \(change.details)"))
+            }
+        case .json:
+            output.print(self.json)
+        }
+        try output.flush()
+        let failures = self.changes.compactMap(\.error)
+        for failure in failures { failure.report().print() }
+        if !failures.isEmpty { throw ExitCode(ExitStatus.failure.rawValue) }
+    }
+
+    var json: String {
+        var json = JSONWriter()
+        json.array { json in
+            for change in self.changes {
+                json.object { json in
+                    json.name("name")
+                    json.string(change.name)
+                    json.name("outcome")
+                    json.string(change.outcome)
+                    if let id = change.topicID {
+                        json.name("id")
+                        json.string(id)
+                    }
+                    if let error = change.error {
+                        json.name("error")
+                        json.string(error.errorCode?.name ?? "\(error.code)")
+                        json.name("message")
+                        json.string(error.message)
+                    }
+                }
+            }
+        }
+        return json.text
+    }
+}

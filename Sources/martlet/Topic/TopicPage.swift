@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaClient
+import KafkaTypes
+import KafkaWire
+
+/// Everything that `martlet topic describe` shows of one topic.
+struct TopicPage {
+    var topic: TopicDescription
+    /// Partitions whose leader does not answer are missing.
+    var earliest: [PartitionIndex: Offset]
+    var latest: [PartitionIndex: Offset]
+    var configs: [ConfigDescription]
+
+    static func load(_ topic: TopicDescription, from cluster: KafkaCluster) async throws -> TopicPage {
+        guard topic.errorCode == .none else {
+            var error = KafkaClientError(topic.errorCode, subject: topic.name)
+            if topic.errorCode == .unknownTopicOrPartition { error.message = "the topic \(topic.name) does not exist" }
+            throw error
+        }
+        // A partition without a leader has no offsets to ask for, and waiting for one would hide the rest.
+        let partitions = topic.partitions.filter { $0.leader != nil }
+            .map { TopicPartition(topic: topic.name, partition: $0.index) }
+        async let earliest = Self.offsets(.earliest, of: partitions, cluster)
+        async let latest = Self.offsets(.latest, of: partitions, cluster)
+        async let configs = cluster.describeConfigs(of: .topic(topic.name))
+        return try await TopicPage(topic: topic, earliest: earliest, latest: latest, configs: configs)
+    }
+
+    private static func offsets(
+        _ specification: OffsetSpecification, of partitions: [TopicPartition], _ cluster: KafkaCluster
+    ) async throws -> [PartitionIndex: Offset] {
+        let asked = Dictionary(partitions.map { ($0, specification) }) { first, _ in first }
+        var offsets: [PartitionIndex: Offset] = [:]
+        for (partition, result) in try await cluster.listOffsets(asked) {
+            if case .success(let found) = result { offsets[partition.partition] = found.offset }
+        }
+        return offsets
+    }
+
+    private func shownConfigs(_ showsDefaults: Bool) -> [ConfigDescription] {
+        showsDefaults ? self.configs : self.configs.filter { $0.source != .defaultConfig }
+    }
+
+    /// How many offsets are in use: no more records than that, fewer after a compaction.
+    private var recordCountMax: Int64? {
+        var sum: Int64 = 0
+        for partition in self.topic.partitions {
+            guard let earliest = self.earliest[partition.index], let latest = self.latest[partition.index] else {
+                return nil
+            }
+            sum += max(latest - earliest, 0)
+        }
+        return sum
+    }
+
+    // MARK: Text
+
+    func lines(showsDefaults: Bool) -> [String] {
+        var lines = [self.topic.name]
+        if let id = self.topic.topicID { lines.append("  id          \(id)") }
+        lines.append("  partitions  \(self.topic.partitions.count)")
+        lines.append("  replicas    \(self.topic.replicationFactor)")
+        if let count = self.recordCountMax { lines.append("  offsets     \(count) in use") }
+        if let durability = AcknowledgedDurability(self.configs) { lines.append("  acks=all    \(durability)") }
+        lines.append("")
+        lines += self.partitionTable.lines(indentation: "  ")
+        let configs = self.shownConfigs(showsDefaults)
+        if !configs.isEmpty {
+            lines.append("")
+            var table = TextTable([.init("CONFIG"), .init("VALUE"), .init("SET BY")])
+            for config in configs {
+                table.append([config.name, Self.text(of: config), config.source.name])
+            }
+            lines += table.lines(indentation: "  ")
+        }
+        return lines
+    }
+
+    private static func text(of config: ConfigDescription) -> String {
+        if config.isSensitive { return "(secret)" }
+        return config.value.map { $0.isEmpty ? "\"\"" : $0 } ?? "-"
+    }
+
+    private var partitionTable: TextTable {
+        var table = TextTable([
+            .init("PARTITION", .right), .init("LEADER", .right), .init("EPOCH", .right), .init("REPLICAS"),
+            .init("ISR"), .init("EARLIEST", .right), .init("LATEST", .right),
+        ])
+        for partition in self.topic.partitions {
+            table.append([
+                "\(partition.index)",
+                partition.leader.map { "\($0)" } ?? "none",
+                partition.leaderEpoch == .none ? "-" : "\(partition.leaderEpoch)",
+                partition.replicas.map(\.description).joined(separator: ","),
+                partition.isr.map(\.description).joined(separator: ","),
+                self.earliest[partition.index].map { "\($0)" } ?? "-",
+                self.latest[partition.index].map { "\($0)" } ?? "-",
+            ])
+        }
+        return table
+    }
+
+    // MARK: JSON
+
+    func write(to json: inout JSONWriter, showsDefaults: Bool) {
+        json.object { json in
+            json.name("name")
+            json.string(self.topic.name)
+            json.name("id")
+            json.string(self.topic.topicID?.base64)
+            json.name("internal")
+            json.bool(self.topic.isInternal)
+            if let durability = AcknowledgedDurability(self.configs) {
+                json.name("acksAll")
+                json.string(durability.word)
+            }
+            json.name("partitions")
+            json.array { json in
+                for partition in self.topic.partitions { self.write(partition, to: &json) }
+            }
+            json.name("configs")
+            json.array { json in
+                for config in self.shownConfigs(showsDefaults) { Self.write(config, to: &json) }
+            }
+        }
+    }
+
+    private func write(_ partition: PartitionDescription, to json: inout JSONWriter) {
+        json.object { json in
+            json.name("partition")
+            json.integer(partition.index.rawValue)
+            json.name("leader")
+            json.integer(partition.leader?.rawValue)
+            json.name("leaderEpoch")
+            json.integer(partition.leaderEpoch == .none ? nil : partition.leaderEpoch.rawValue)
+            json.name("replicas")
+            json.array { json in for node in partition.replicas { json.integer(node.rawValue) } }
+            json.name("isr")
+            json.array { json in for node in partition.isr { json.integer(node.rawValue) } }
+            json.name("earliest")
+            json.integer(self.earliest[partition.index]?.rawValue)
+            json.name("latest")
+            json.integer(self.latest[partition.index]?.rawValue)
+        }
+    }
+
+    private static func write(_ config: ConfigDescription, to json: inout JSONWriter) {
+        json.object { json in
+            json.name("name")
+            json.string(config.name)
+            json.name("value")
+            json.string(config.value)
+            json.name("source")
+            json.string(config.source.name)
+            json.name("readOnly")
+            json.bool(config.isReadOnly)
+            json.name("sensitive")
+            json.bool(config.isSensitive)
+        }
+    }
+}
