@@ -124,6 +124,20 @@ let package = Package(
         ),
         .testTarget(name: "KafkaConfigTests", dependencies: ["KafkaConfig"]),
         .testTarget(name: "ClusterMetadataTests", dependencies: ["KafkaTypes", "ClusterMetadata"]),
+        .testTarget(
+            name: "MetadataSQLiteTests",
+            dependencies: [
+                "KafkaTypes", "ClusterMetadata", "MetadataSQLite", .product(name: "GRDB", package: "GRDB.swift"),
+            ]
+        ),
+        .testTarget(name: "ServeConfigurationTests", dependencies: ["KafkaConfig", "ServeConfiguration"]),
+        .testTarget(
+            name: "BrokerTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
+                "ClusterMetadata", "Broker", nioCore, nioPosix, logging,
+            ]
+        ),
         .testTarget(name: "BrokerServerTests", dependencies: ["BrokerServer", nioCore]),
 
         // C libraries from Debian: each enters through exactly one target.

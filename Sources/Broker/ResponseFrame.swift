@@ -3,7 +3,7 @@
 
 public import CommitLog
 import KafkaMessages
-public import KafkaWire
+import KafkaWire
 public import NIOCore
 
 /// One answer, ready for the socket: bytes, and between them slices of log files that are sent without being read.

@@ -50,7 +50,7 @@ public final class MetadataController: Sendable {
         store: any MetadataStore,
         nodeID: NodeID,
         clusterID: String? = nil,
-        generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+        generator: any RandomNumberGenerator & Sendable
     ) throws(MetadataError) {
         var generator = generator
         var image = try store.load()

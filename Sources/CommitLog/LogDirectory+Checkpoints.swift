@@ -34,9 +34,14 @@ extension LogDirectory {
         // Nothing of a log that was not opened is known to be in order.
         let unopened = try self.partitions().contains { logs[$0] == nil }
         var failure: LogError?
+        var syncsEach = logs.count < Self.bulkCount
+        if !syncsEach {
+            // Asked once beforehand, so that every log knows whether it has to sync its own files.
+            syncsEach = try !disk { () throws(FileSystemError) in try self.fileSystem.syncEverything(self.path) }
+        }
         for (partition, log) in logs {
             do throws(LogError) {
-                try log.close()
+                try log.close(syncing: syncsEach)
             } catch {
                 self.logger?.error(
                     "a log was not closed in order", metadata: ["partition": "\(partition)", "error": "\(error)"])
@@ -44,6 +49,9 @@ extension LogDirectory {
             }
         }
         defer { self.state.withLock { $0.lock = nil } }
+        if !syncsEach {
+            _ = try disk { () throws(FileSystemError) in try self.fileSystem.syncEverything(self.path) }
+        }
         try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }
         if let failure { throw failure }
         if unopened { return }

@@ -27,22 +27,46 @@ extension LogDirectory {
         now: Int64, config: (TopicPartition) -> LogConfig
     ) throws(LogError) -> [(partition: TopicPartition, error: LogError)] {
         var failures: [(partition: TopicPartition, error: LogError)] = []
+        var opened: [PartitionLog] = []
         for partition in try self.partitions() {
             do throws(LogError) {
-                _ = try self.openLog(partition, config: config(partition), now: now)
+                opened.append(try self.open(partition, config: config(partition), now: now))
             } catch {
                 self.logger?.error(
                     "a log cannot be opened", metadata: ["partition": "\(partition)", "error": "\(error)"])
                 failures.append((partition, error))
             }
         }
+        try self.flushRecovered(opened)
         return failures
     }
 
+    /// From so many partitions on, one sync of the whole file system is cheaper than some for each.
+    static let bulkCount = 16
+
+    /// Puts on stable storage what recoveries found in the page cache.
+    private func flushRecovered(_ logs: [PartitionLog]) throws(LogError) {
+        let dirty = logs.filter { $0.flushedOffset < $0.endOffset }
+        if dirty.count >= Self.bulkCount {
+            let ends = dirty.map(\.endOffset)
+            if try disk({ () throws(FileSystemError) in try self.fileSystem.syncEverything(self.path) }) {
+                for (log, end) in zip(dirty, ends) { log.markFlushed(upTo: end) }
+                return
+            }
+        }
+        for log in dirty { try log.flush() }
+    }
+
     /// Opens the log of a partition whose directory is there: recovers it unless the last shutdown was clean, and sets
-    /// its log start offset and high watermark to what the checkpoints say. May be called from many threads for
-    /// different partitions.
+    /// its log start offset and high watermark to what the checkpoints say. What was recovered is on stable storage when
+    /// this returns. May be called from many threads for different partitions.
     public func openLog(_ partition: TopicPartition, config: LogConfig, now: Int64) throws(LogError) -> PartitionLog {
+        let log = try self.open(partition, config: config, now: now)
+        if log.flushedOffset < log.endOffset { try log.flush() }
+        return log
+    }
+
+    private func open(_ partition: TopicPartition, config: LogConfig, now: Int64) throws(LogError) -> PartitionLog {
         let (recoveryPoint, logStart, highWatermark) = self.state.withLock { state in
             (
                 state.checkpoints[.recoveryPoint]?[partition] ?? 0, state.checkpoints[.logStartOffset]?[partition] ?? 0,
@@ -73,7 +97,7 @@ extension LogDirectory {
     }
 
     /// Makes the directories and empty logs of partitions; when this returns they survive a crash. Two syncs for each
-    /// partition and one for all.
+    /// partition and one for all, or for many partitions one of the whole file system.
     ///
     /// Throws `partitionExists` when one of them is there already; those before it have been made then. `now` is
     /// wall-clock milliseconds.
@@ -92,13 +116,13 @@ extension LogDirectory {
                 if exists { throw .partitionExists(new.partition) }
                 try SmallFile.write(
                     Array(PartitionMetadataFile.text(new.topicID).utf8),
-                    to: directory + "/" + PartitionMetadataFile.name, sync: true, on: self.fileSystem)
+                    to: directory + "/" + PartitionMetadataFile.name, sync: false, on: self.fileSystem)
                 let log = try PartitionLog.open(
                     fileSystem: self.fileSystem, directory: directory, topicPartition: new.partition,
                     config: new.config, recovery: .clean, now: now, logger: self.logger)
                 logs.append(log)
             }
-            try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }
+            try self.syncNew(logs)
             self.state.withLock { state in
                 for (new, log) in zip(partitions, logs) {
                     state.logs[new.partition] = log
@@ -107,6 +131,22 @@ extension LogDirectory {
             }
             return logs
         }
+    }
+
+    private func syncNew(_ logs: [PartitionLog]) throws(LogError) {
+        if logs.count >= Self.bulkCount {
+            if try disk({ () throws(FileSystemError) in try self.fileSystem.syncEverything(self.path) }) {
+                for log in logs { log.markFlushed(upTo: log.endOffset) }
+                return
+            }
+        }
+        for log in logs {
+            try disk { () throws(FileSystemError) in
+                try self.fileSystem.open(log.directory + "/" + PartitionMetadataFile.name, .readWrite).syncData()
+            }
+            try log.syncNames()
+        }
+        try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }
     }
 
     /// Deletes partitions: closes their logs, renames their directories and syncs that, so that after a crash they do

@@ -13,6 +13,8 @@ struct LogLoader {
         var writer: PartitionLog.Writer
         var shared: PartitionLog.Shared
         var recoveryPoint: Int64
+        /// What is certain to be on stable storage.
+        var flushedOffset: Int64 = 0
     }
 
     /// What the directory holds.
@@ -92,12 +94,13 @@ struct LogLoader {
                 segments: segments, logStartOffset: logStart, endOffset: outcome.endOffset, endPosition: active.size,
                 damage: damage, epochs: LeaderEpochCache(), config: self.config),
             recoveryPoint: min(recoveryPoint, outcome.endOffset))
-        if isNew || isReset {
-            // Were the name of the first segment lost and that of a later one not, the log would begin there.
-            try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.directory) }
-        }
+        loaded.writer.directoryIsDirty = isNew || isReset
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
-        loaded.writer.dirtyIndexes = segments.dropLast().filter { $0.baseOffset >= outcome.scannedFrom }
+        let scanned = segments.lastIndex { $0.baseOffset <= outcome.scannedFrom } ?? 0
+        loaded.writer.dirtyIndexes = Array(segments[scanned...].dropLast())
+        // What a killed process had written may be in the page cache only.
+        loaded.writer.dirtySegments = loaded.writer.dirtyIndexes
+        loaded.flushedOffset = outcome.scannedBytes > 0 ? min(recoveryPoint, outcome.endOffset) : outcome.endOffset
         loaded.writer.snapshots = try self.usableSnapshots(listing.snapshots, outcome: outcome)
         try self.loadEpochs(&loaded, outcome: outcome, exists: listing.hasEpochs)
         try self.loadProducers(&loaded)

@@ -94,6 +94,17 @@ public struct POSIXFileSystem: FileSystem {
         guard systemCall({ fsync(descriptor) }) == 0 else { throw lastError(.syncDirectory, path) }
     }
 
+    public func syncEverything(_ path: String) throws(FileSystemError) -> Bool {
+        #if canImport(Darwin)
+        return false
+        #else
+        let descriptor = try openDescriptor(path, O_RDONLY | O_DIRECTORY, operation: .syncEverything)
+        defer { close(descriptor) }
+        guard systemCall({ syncfs(descriptor) }) == 0 else { throw lastError(.syncEverything, path) }
+        return true
+        #endif
+    }
+
     public func freeSpace(_ path: String) throws(FileSystemError) -> Int64 {
         var info = statvfs()
         guard systemCall({ statvfs(path, &info) }) == 0 else { throw lastError(.freeSpace, path) }
@@ -210,6 +221,12 @@ final class POSIXFileLock: FileLock {
 
     deinit { close(self.descriptor) }
 }
+
+#if !canImport(Darwin)
+/// The C library has it, and Swift's view of its headers leaves it out, since they ask for `_GNU_SOURCE`.
+@_silgen_name("syncfs")
+private func syncfs(_ descriptor: Int32) -> Int32
+#endif
 
 /// Makes a call again for as long as a signal interrupts it.
 private func systemCall<Result: SignedInteger>(_ call: () -> Result) -> Result {

@@ -51,6 +51,8 @@ extension PartitionLog {
 
     /// Seals the active segment and begins the next at the end offset.
     func roll(_ writer: inout Writer, now: Int64) throws(LogError) {
+        // Were the name of this segment lost and that of the next not, the log would have a hole, or begin there.
+        try self.syncNames(&writer)
         let sealed = writer.active
         let entry = writer.indexer.timeEntry
         sealed.state.withLock { state in

@@ -15,6 +15,16 @@ extension PartitionLog {
         }
     }
 
+    /// Notes that the whole file system was synced after the last append: everything up to `offset` is durable.
+    func markFlushed(upTo offset: Int64) {
+        self.writer.withLock { writer in
+            guard writer.endOffset == offset, self.refusal == nil else { return }
+            writer.dirtySegments = []
+            writer.directoryIsDirty = false
+            self.atomicFlushedOffset.store(offset, ordering: .releasing)
+        }
+    }
+
     func flush(_ writer: inout Writer) throws(LogError) {
         guard writer.endOffset > self.flushedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty else {
             return
@@ -27,6 +37,10 @@ extension PartitionLog {
         }
         writer.dirtySegments = []
         self.atomicFlushedOffset.store(writer.endOffset, ordering: .releasing)
+    }
+
+    func syncNames() throws(LogError) {
+        try self.writer.withLock { writer throws(LogError) in try self.syncNames(&writer) }
     }
 
     /// Puts the names of new segments on stable storage.
@@ -54,7 +68,7 @@ extension PartitionLog {
             guard writer.endOffset > self.recoveryPoint,
                 force || writer.bytesAfterRecoveryPoint >= Self.recoveryIntervalBytes
             else { return self.recoveryPoint }
-            try self.syncEverythingElse(&writer)
+            try self.writeEverythingElse(&writer, syncing: true)
             self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
             writer.bytesAfterRecoveryPoint = 0
             return writer.endOffset
@@ -63,7 +77,11 @@ extension PartitionLog {
 
     /// Closes the log in order: flushes, trims and syncs the indexes, writes the leader epochs and a snapshot. The next
     /// opening may be `.clean` if and only if this returned. After it, everything throws `closed`.
-    public func close() throws(LogError) {
+    public func close() throws(LogError) { try self.close(syncing: true) }
+
+    /// Without `syncing`, indexes, epochs and snapshot are written but not synced: the caller syncs the whole file
+    /// system before it says that the shutdown was clean. The batches are flushed in any case.
+    func close(syncing: Bool) throws(LogError) {
         try self.writer.withLock { writer throws(LogError) in
             defer { self.markClosed() }
             try self.checkWritable()
@@ -74,7 +92,7 @@ extension PartitionLog {
                 if let entry { state.timeIndex?.append(entry) }
             }
             try self.fencing { () throws(FileSystemError) in try active.trimIndexes() }
-            try self.syncEverythingElse(&writer)
+            try self.writeEverythingElse(&writer, syncing: syncing)
             self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
             try self.removeDeletedFiles(&writer, now: .max)
         }
@@ -92,12 +110,13 @@ extension PartitionLog {
         }
     }
 
-    private func syncEverythingElse(_ writer: inout Writer) throws(LogError) {
+    /// Writes what recovery relies on besides the batches.
+    private func writeEverythingElse(_ writer: inout Writer, syncing: Bool) throws(LogError) {
         let segments = writer.dirtyIndexes + [writer.active]
         try self.fencing { () throws(FileSystemError) in
             for segment in segments {
                 try segment.writeIndexes()
-                try segment.syncIndexes()
+                if syncing { try segment.syncIndexes() }
             }
         }
         writer.dirtyIndexes = []
@@ -105,12 +124,12 @@ extension PartitionLog {
             let text = self.shared.withLock { $0.epochs.text }
             try self.fencing { () throws(LogError) in
                 try SmallFile.replace(
-                    LeaderEpochCache.fileName, in: self.directory, with: text, on: self.fileSystem)
+                    LeaderEpochCache.fileName, in: self.directory, with: text, sync: syncing, on: self.fileSystem)
             }
             writer.epochsAreDirty = false
         }
         // Its directory sync covers the names of the index files, too.
-        try self.fencing { () throws(LogError) in try self.writeSnapshot(&writer, sync: true) }
+        try self.fencing { () throws(LogError) in try self.writeSnapshot(&writer, sync: syncing) }
     }
 
     /// Writes down the producers as of the end offset. Keeps the snapshots at the beginnings of segments, where a log

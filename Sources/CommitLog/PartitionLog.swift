@@ -88,8 +88,8 @@ public final class PartitionLog: Sendable {
     /// at `logStartOffset`.
     ///
     /// After `.clean` a few small reads are made, after `.unclean` everything past the recovery point is read: see
-    /// `SegmentRecovery` for what becomes of damage. What was recovered is on stable storage when this returns.
-    /// `now` is wall-clock milliseconds. Throws `storage` when the disk fails, and `malformed` when segments are not
+    /// `SegmentRecovery` for what becomes of damage. What was recovered counts as flushed up to the recovery point, and
+    /// is to be flushed like anything appended. `now` is wall-clock milliseconds. Throws `storage` when the disk fails, and `malformed` when segments are not
     /// what they could be after any crash.
     public static func open(
         fileSystem: any FileSystem, directory: String, topicPartition: TopicPartition, config: LogConfig,
@@ -111,7 +111,7 @@ public final class PartitionLog: Sendable {
         self.shared = Mutex(loaded.shared)
         self.atomicLogStartOffset = Atomic(loaded.shared.logStartOffset)
         self.atomicEndOffset = Atomic(loaded.shared.endOffset)
-        self.atomicFlushedOffset = Atomic(loaded.shared.endOffset)
+        self.atomicFlushedOffset = Atomic(loaded.flushedOffset)
         self.atomicHighWatermark = Atomic(loaded.shared.logStartOffset)
         self.atomicRecoveryPoint = Atomic(loaded.recoveryPoint)
     }

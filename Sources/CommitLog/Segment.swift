@@ -113,10 +113,12 @@ final class Segment: Sendable {
             return Location(
                 baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, position: batch.position, end: recent.end)
         }
-        let (file, start) = try disk { () throws(FileSystemError) in
-            (try self.logFile(), try self.startPosition(for: offset))
+        var (scanner, start) = try disk { () throws(FileSystemError) in
+            var scanner = BatchScanner(file: try self.logFile(), from: 0, to: endPosition, skipping: skips)
+            let start = try self.startPosition(for: offset, scanner)
+            scanner.seek(to: start)
+            return (scanner, start)
         }
-        var scanner = BatchScanner(file: file, from: start, to: endPosition, skipping: skips)
         var expected = self.baseOffset
         while true {
             switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
@@ -149,7 +151,7 @@ final class Segment: Sendable {
     }
 
     /// A position at which a batch begins that is not after the one with `offset`.
-    private func startPosition(for offset: Int64) throws(FileSystemError) -> Int64 {
+    private func startPosition(for offset: Int64, _ scanner: BatchScanner) throws(FileSystemError) -> Int64 {
         try self.loadIndexes()
         let (found, stored, isWrong) = self.state.withLock { state in
             (state.offsetIndex?.lookup(offset), state.offsetIndex?.stored, state.indexIsWrong)
@@ -161,8 +163,8 @@ final class Segment: Sendable {
         } else {
             entry = try stored?.lookup(offset, baseOffset: self.baseOffset)
         }
-        guard let entry, entry.position < self.size else { return 0 }
-        let scanner = BatchScanner(file: try self.logFile(), from: entry.position, to: self.size)
+        // An entry past what this reader may see is right, and of no use to it.
+        guard let entry, entry.position < scanner.end else { return 0 }
         if let header = try scanner.peek(at: entry.position), header.baseOffset >= self.baseOffset,
             header.lastOffset <= entry.offset
         {

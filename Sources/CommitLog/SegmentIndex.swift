@@ -161,7 +161,9 @@ extension SegmentIndex.Stored {
 
     /// One entry of the file, or nil when what is there is none.
     func entry(at index: Int, baseOffset: Int64) throws(FileSystemError) -> Entry? {
-        try self.entries(in: index..<(index + 1), baseOffset: baseOffset).first
+        try self.withEntries(in: index..<(index + 1), baseOffset: baseOffset) { count, entry in
+            count > 0 ? entry(0) : nil
+        }
     }
 
     /// The last entry whose key is not above `key`, found by halving; nil when there is none.
@@ -174,23 +176,29 @@ extension SegmentIndex.Stored {
             if entry.key <= key { low = middle } else { high = middle }
         }
         guard low < high else { return nil }
-        return try self.entries(in: low..<high, baseOffset: baseOffset).last { $0.key <= key }
+        return try self.withEntries(in: low..<high, baseOffset: baseOffset) { count, entry in
+            var (first, last) = (0, count)
+            while first < last {
+                let middle = (first + last) / 2
+                if let entry = entry(middle), entry.key <= key { first = middle + 1 } else { last = middle }
+            }
+            return first > 0 ? entry(first - 1) : nil
+        }
     }
 
-    /// The entries of a range; fewer when the file ends early or holds something else.
-    func entries(in range: Range<Int>, baseOffset: Int64) throws(FileSystemError) -> [Entry] {
-        guard let file = self.file else { return [] }
+    /// Reads the entries of a range and gives how many there are, and each of them that is one.
+    private func withEntries<Result>(
+        in range: Range<Int>, baseOffset: Int64, _ body: (Int, (Int) -> Entry?) -> Result?
+    ) throws(FileSystemError) -> Result? {
+        guard let file = self.file else { return nil }
         let size = Entry.byteCount
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count * size, alignment: 8)
         defer { buffer.deallocate() }
         let count = try file.read(into: buffer, at: Int64(range.lowerBound) * Int64(size)) / size
-        var entries: [Entry] = []
-        entries.reserveCapacity(count)
-        for index in 0..<count {
-            let bytes = UnsafeRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size])
-            guard let entry = Entry(parsing: bytes, baseOffset: baseOffset) else { break }
-            entries.append(entry)
+        return body(count) { index in
+            Entry(
+                parsing: UnsafeRawBufferPointer(rebasing: buffer[index * size..<(index + 1) * size]),
+                baseOffset: baseOffset)
         }
-        return entries
     }
 }

@@ -192,7 +192,9 @@ struct SegmentRecovery {
             }
             if isCut { break }
         }
-        try self.finish(segment, file: file, isScanned: size > start || isCut, isLast: isCut || upperOffset == .max)
+        try self.finish(segment, isScanned: size > start || isCut, isLast: isCut || upperOffset == .max)
+        // What was cut off must not come back under what is appended next.
+        if isCut { try disk { () throws(FileSystemError) in try file.syncData() } }
         return isCut
     }
 
@@ -341,20 +343,15 @@ struct SegmentRecovery {
 
     // MARK: - Ending a segment
 
-    /// Completes the indexes of a scanned segment and puts the log on stable storage.
-    private func finish(
-        _ segment: Segment, file: any LogFile, isScanned: Bool, isLast: Bool
-    ) throws(LogError) {
+    /// Completes the indexes of a scanned segment.
+    private func finish(_ segment: Segment, isScanned: Bool, isLast: Bool) throws(LogError) {
         let indexer = self.outcome.indexer
         segment.state.withLock { state in
             if !isLast, let entry = indexer.timeEntry { state.timeIndex?.append(entry) }
             state.maxTimestamp = indexer.maxTimestamp
         }
         guard isScanned else { return }
-        try disk { () throws(FileSystemError) in
-            try segment.trimIndexes()
-            try file.syncData()
-        }
+        try disk { () throws(FileSystemError) in try segment.trimIndexes() }
     }
 
     /// Removes segments of which nothing counts, the last one first, so that those left have no hole after a crash.

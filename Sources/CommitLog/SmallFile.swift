@@ -45,22 +45,22 @@ enum SmallFile {
     }
 
     /// Replaces a file so that after a crash at any moment it has either its old or its new content, and the new one
-    /// once this returns.
+    /// once this returns. Without `sync`, that holds as soon as the whole file system has been synced.
     static func replace(
-        _ name: String, in directory: String, with bytes: [UInt8], on fileSystem: any FileSystem
+        _ name: String, in directory: String, with text: String, sync: Bool = true, on fileSystem: any FileSystem
     ) throws(LogError) {
-        let path = directory + "/" + name
-        try self.write(bytes, to: path + self.temporarySuffix, sync: true, on: fileSystem)
-        try disk { () throws(FileSystemError) in
-            try fileSystem.rename(path + self.temporarySuffix, to: path)
-            try fileSystem.syncDirectory(directory)
-        }
+        try self.replace(name, in: directory, with: Array(text.utf8), sync: sync, on: fileSystem)
     }
 
     static func replace(
-        _ name: String, in directory: String, with text: String, on fileSystem: any FileSystem
+        _ name: String, in directory: String, with bytes: [UInt8], sync: Bool = true, on fileSystem: any FileSystem
     ) throws(LogError) {
-        try self.replace(name, in: directory, with: Array(text.utf8), on: fileSystem)
+        let path = directory + "/" + name
+        try self.write(bytes, to: path + self.temporarySuffix, sync: sync, on: fileSystem)
+        try disk { () throws(FileSystemError) in
+            try fileSystem.rename(path + self.temporarySuffix, to: path)
+            if sync { try fileSystem.syncDirectory(directory) }
+        }
     }
 
     /// Writes a file in place. For content that proves itself when it is read, or that a crash may tear.

@@ -49,7 +49,7 @@ struct ServeCommand: AsyncParsableCommand {
                 file: self.config
             )
             try await BrokerProcess(loaded).run()
-        } catch let error as CustomStringConvertible & Error {
+        } catch let error as any CustomStringConvertible & Error {
             ProcessEnvironment.printError("martlet serve: \(error)")
             throw ExitCode.failure
         }

@@ -110,7 +110,7 @@ final class BrokerHarness: Sendable {
         let configs = configs.merging(["node.id": String(Self.nodeID)]) { own, _ in own }
         return try Broker(
             config: BrokerConfig(resolving: configs),
-            metadata: MetadataController(store: store, nodeID: NodeID(Self.nodeID), clusterID: Self.clusterID),
+            metadata: MetadataController(store: store, nodeID: NodeID(Self.nodeID), clusterID: Self.clusterID, generator: SystemRandomNumberGenerator()),
             logs: LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory),
             threads: BrokerThreads(io: 2, readers: 2),
             clock: clock,

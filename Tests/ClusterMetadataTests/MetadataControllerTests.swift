@@ -25,21 +25,21 @@ struct MetadataControllerTests {
         let store = InMemoryMetadataStore()
         let first = try self.controller(store)
         #expect(UUID128(base64: first.image.clusterID) != nil)
-        let again = try MetadataController(store: store, nodeID: 1)
+        let again = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
         #expect(again.image.clusterID == first.image.clusterID)
-        let chosen = try MetadataController(store: InMemoryMetadataStore(), nodeID: 3, clusterID: "mine")
+        let chosen = try MetadataController(store: InMemoryMetadataStore(), nodeID: 3, clusterID: "mine", generator: SystemRandomNumberGenerator())
         #expect(chosen.image.clusterID == "mine" && chosen.image.nodeID == 3)
     }
 
     @Test("the store of another node or cluster is refused, with what to do")
     func identity() throws {
         let store = InMemoryMetadataStore()
-        _ = try MetadataController(store: store, nodeID: 1, clusterID: "mine")
-        let node = #expect(throws: MetadataError.self) { try MetadataController(store: store, nodeID: 2) }
+        _ = try MetadataController(store: store, nodeID: 1, clusterID: "mine", generator: SystemRandomNumberGenerator())
+        let node = #expect(throws: MetadataError.self) { try MetadataController(store: store, nodeID: 2, generator: SystemRandomNumberGenerator()) }
         #expect(node?.code == .identityMismatch)
         #expect(node?.message.contains("node.id=1") == true)
         let cluster = #expect(throws: MetadataError.self) {
-            try MetadataController(store: store, nodeID: 1, clusterID: "theirs")
+            try MetadataController(store: store, nodeID: 1, clusterID: "theirs", generator: SystemRandomNumberGenerator())
         }
         #expect(cluster?.code == .identityMismatch)
     }

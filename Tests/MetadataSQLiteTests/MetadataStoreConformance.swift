@@ -126,7 +126,7 @@ struct MetadataStoreConformance {
     @Test("a controller on it opens, changes, and opens again", arguments: Kind.allCases)
     func controller(kind: Kind) throws {
         try kind.withStore { open in
-            let controller = try MetadataController(store: open(), nodeID: 4)
+            let controller = try MetadataController(store: open(), nodeID: 4, generator: SystemRandomNumberGenerator())
             let results = controller.createTopics(
                 (0..<50).map {
                     NewTopic(name: "t\($0)", placement: .spread(partitions: 3, replicationFactor: 1))
@@ -136,7 +136,7 @@ struct MetadataStoreConformance {
             _ = try controller.growTopic("t2", to: 9)
             _ = controller.deleteTopics([try results[3].get().id])
             #expect(try controller.nextProducerID() == 0)
-            let again = try MetadataController(store: open(), nodeID: 4)
+            let again = try MetadataController(store: open(), nodeID: 4, generator: SystemRandomNumberGenerator())
             #expect(again.image == controller.image)
             #expect(again.image.topicCount == 49)
             #expect(try again.nextProducerID() == 1000)

@@ -36,7 +36,7 @@ struct SQLiteMetadataStoreTests {
     func crash() throws {
         try self.withPath { path in
             let store = try SQLiteMetadataStore(path: path)
-            let controller = try MetadataController(store: store, nodeID: 1)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
             for index in 0..<20 {
                 let topic = NewTopic(name: "t\(index)", placement: .spread(partitions: 2, replicationFactor: 1))
                 _ = try controller.createTopics([topic])[0].get()
@@ -54,7 +54,7 @@ struct SQLiteMetadataStoreTests {
     func tornLog() throws {
         try self.withPath { path in
             let store = try SQLiteMetadataStore(path: path)
-            let controller = try MetadataController(store: store, nodeID: 1)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
             let wal = URL(fileURLWithPath: path + "-wal")
             let before = controller.image
             let lengthBefore = try Data(contentsOf: wal).count
@@ -74,7 +74,7 @@ struct SQLiteMetadataStoreTests {
     func close() throws {
         try self.withPath { path in
             let store = try SQLiteMetadataStore(path: path)
-            let controller = try MetadataController(store: store, nodeID: 1)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
             try controller.alterBrokerConfigs(nil) { _ in ["a": "b"] }
             try store.close()
             #expect(!FileManager.default.fileExists(atPath: path + "-wal"))
@@ -96,7 +96,7 @@ struct SQLiteMetadataStoreTests {
         // A file without anything in it, as SQLite itself might leave one, is a new store too.
         try self.withPath { path in
             try Data().write(to: URL(fileURLWithPath: path))
-            let controller = try MetadataController(store: try SQLiteMetadataStore(path: path), nodeID: 1)
+            let controller = try MetadataController(store: try SQLiteMetadataStore(path: path), nodeID: 1, generator: SystemRandomNumberGenerator())
             #expect(try SQLiteMetadataStore(path: path).load() == controller.image)
         }
     }
@@ -151,7 +151,7 @@ struct SQLiteMetadataStoreTests {
     func damaged(sql: String) throws {
         try self.withPath { path in
             let store = try SQLiteMetadataStore(path: path)
-            let controller = try MetadataController(store: store, nodeID: 1)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
             _ = controller.createTopics([NewTopic(name: "a", placement: .spread(partitions: 1, replicationFactor: 1))])
             #expect(try store.load() == controller.image)
             try store.queue.write { try $0.execute(sql: sql) }
@@ -168,7 +168,7 @@ struct SQLiteMetadataStoreTests {
             let empty = try clock.measure { store = try SQLiteMetadataStore(path: path) }
             var controller: MetadataController?
             let initialize = try clock.measure {
-                controller = try MetadataController(store: try #require(store), nodeID: 1)
+                controller = try MetadataController(store: try #require(store), nodeID: 1, generator: SystemRandomNumberGenerator())
             }
             let topics = (0..<1000).map {
                 NewTopic(name: "topic-\($0)", placement: .spread(partitions: 1, replicationFactor: 1))

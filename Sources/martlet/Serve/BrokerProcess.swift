@@ -47,7 +47,8 @@ struct BrokerProcess {
         let metadata = try MetadataController(
             store: store,
             nodeID: NodeID(config.nodeID),
-            clusterID: config.clusterID
+            clusterID: config.clusterID,
+            generator: SystemRandomNumberGenerator()
         )
         try self.claim(logs, for: metadata.image)
         let broker = try Broker(
@@ -120,7 +121,7 @@ extension BrokerProcess {
     /// Writes down whose directory this is, or checks it: logs of another cluster must not be served as ours.
     private func claim(_ logs: LogDirectory, for image: ClusterImage) throws {
         if let found = try logs.metaProperties() {
-            if found.clusterID == image.clusterID, found.nodeID == image.nodeID.rawValue { return }
+            if found.clusterID == image.clusterID, found.nodeID == image.nodeID { return }
             throw StartError(
                 """
                 \(logs.path) belongs to node \(found.nodeID) of cluster \(found.clusterID), but this broker is node \
@@ -132,7 +133,7 @@ extension BrokerProcess {
         try logs.writeMetaProperties(
             MetaProperties(
                 clusterID: image.clusterID,
-                nodeID: image.nodeID.rawValue,
+                nodeID: image.nodeID,
                 directoryID: .random(using: &generator)
             )
         )
