@@ -37,7 +37,7 @@ extension LogDirectory {
         var syncsEach = logs.count < Self.bulkCount
         if !syncsEach {
             // Asked once beforehand, so that every log knows whether it has to sync its own files.
-            syncsEach = try !disk { () throws(FileSystemError) in try self.fileSystem.syncEverything(self.path) }
+            syncsEach = (try? self.fileSystem.syncEverything(self.path)) != true
         }
         for (partition, log) in logs {
             do throws(LogError) {

@@ -94,7 +94,9 @@ struct LogLoader {
                 segments: segments, logStartOffset: logStart, endOffset: outcome.endOffset, endPosition: active.size,
                 damage: damage, epochs: LeaderEpochCache(), config: self.config),
             recoveryPoint: min(recoveryPoint, outcome.endOffset))
-        loaded.writer.directoryIsDirty = isNew || isReset
+        // The name of a segment made just before a process was killed may not be synced yet.
+        let mayBeUnnamed = recovery != .clean && (outcome.scannedBytes > 0 || active.size == 0)
+        loaded.writer.directoryIsDirty = isNew || isReset || mayBeUnnamed
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
         let scanned = segments.lastIndex { $0.baseOffset <= outcome.scannedFrom } ?? 0
         loaded.writer.dirtyIndexes = Array(segments[scanned...].dropLast())
