@@ -48,6 +48,8 @@ struct Vector: Sendable {
     let line: Int
     let kind: MessageEntry.Kind
     let version: Int16
+    /// Whether no field was set before the message was written.
+    let isSparse: Bool
     let bytes: [UInt8]
     let json: String
 
@@ -72,6 +74,7 @@ struct Vector: Sendable {
         self.line = line
         self.kind = columns[0] == "request" ? .request(key) : .response(key)
         self.version = version
+        self.isSparse = columns[2] == "sparse"
         self.bytes = bytes
         self.json = String(columns[4])
     }

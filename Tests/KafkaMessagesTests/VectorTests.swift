@@ -23,6 +23,14 @@ struct VectorTests {
         }
     }
 
+    @Test("a message of which no field was set has Kafka's defaults")
+    func defaults() throws {
+        for vector in Vector.all where vector.isSparse {
+            let type = try #require(messageTypes[vector.kind])
+            #expect(try type.init().bytes(version: vector.version) == vector.bytes, "\(vector.place)")
+        }
+    }
+
     @Test("what was decoded is what the JSON says")
     func values() throws {
         for vector in Vector.all {
