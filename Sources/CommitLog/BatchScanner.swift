@@ -21,6 +21,8 @@ struct BatchScanner {
         var claimedEnd: Int64?
         /// The file ends before the batch does.
         var isTruncated: Bool
+        /// It may well be a message in one of the formats before record batches, of which the log knows nothing.
+        var isOldFormat = false
     }
 
     /// Enough for the headers of one stretch between two index entries.
@@ -63,7 +65,10 @@ struct BatchScanner {
             header = try RecordBatchHeader(parsing: bytes)
         } catch {
             return .damaged(
-                position: position, Damage(reason: error.description, claimedEnd: nil, isTruncated: false))
+                position: position,
+                Damage(
+                    reason: error.description, claimedEnd: nil, isTruncated: false,
+                    isOldFormat: self.isOldFormat(bytes, error)))
         }
         let batchEnd = position + Int64(header.sizeInBytes)
         guard batchEnd <= self.end else {
@@ -77,6 +82,13 @@ struct BatchScanner {
         }
         self.position = batchEnd
         return .batch(header, position: position)
+    }
+
+    private func isOldFormat(_ bytes: UnsafeRawBufferPointer, _ error: RecordError) -> Bool {
+        guard case .unsupportedMagic(0...1) = error else { return false }
+        // The length stands where it does in a batch, and the smallest message takes 14 bytes after it.
+        let length = bytes.bigEndian(at: 8, as: Int32.self)
+        return length >= 14 && self.position + 12 + Int64(length) <= self.end
     }
 
     /// Goes on at another place.

@@ -40,7 +40,7 @@ enum DamagedRangesFile {
                 startPosition: numbers[3], endPosition: numbers[4]
             )
             guard range.startOffset >= 0, range.startOffset < range.endOffset, range.startPosition >= 0,
-                range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0)
+                range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0), range.endOffset < SegmentFileName.offsetLimit
             else { throw .malformed(path: path, reason: "\"\(line)\" is no range after the one before") }
             ranges.append(range)
         }

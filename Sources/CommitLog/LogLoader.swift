@@ -61,7 +61,7 @@ struct LogLoader {
         var outcome: SegmentRecovery.Outcome?
         switch recovery {
         case .unclean(let point):
-            recoveryPoint = max(point, 0)
+            recoveryPoint = min(max(point, 0), SegmentFileName.offsetLimit)
         case .clean:
             outcome = try self.tail(of: segments, damage: damage, snapshots: listing.snapshots)
             // What a clean log held, its last snapshot says.
@@ -204,7 +204,7 @@ struct LogLoader {
             scan: while true {
                 switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
                 case .batch(let header, let position):
-                    guard header.baseOffset >= expected else { return self.isNotClean(active, position) }
+                    guard header.baseOffset >= expected, header.nextOffset < SegmentFileName.offsetLimit else { return self.isNotClean(active, position) }
                     _ = indexer.add(header, position: position, intervalBytes: .max)
                     expected = header.nextOffset
                 case .damaged(let position, _):
@@ -224,6 +224,7 @@ struct LogLoader {
         if let last = damage.last, last.segmentBaseOffset == active.baseOffset { expected = max(expected, last.endOffset) }
         if let snapshot = snapshots.last, snapshot > expected { return self.isNotClean(active, active.size) }
         active.state.withLock { $0.maxTimestamp = indexer.maxTimestamp }
+        active.closeIndexFiles()
         return SegmentRecovery.Outcome(
             segments: segments, endOffset: expected, indexer: indexer, damage: damage, scannedFrom: expected)
     }

@@ -17,7 +17,7 @@ enum OffsetCheckpoint: String, CaseIterable {
         for line in try CheckpointText.lines(of: text, path: path) {
             let parts = line.split(separator: " ", omittingEmptySubsequences: false)
             guard parts.count == 3, let partition = Int32(parts[1]), partition >= 0, let offset = Int64(parts[2]),
-                offset >= 0
+                offset >= 0, offset < SegmentFileName.offsetLimit
             else { throw .malformed(path: path, reason: "\"\(line.prefix(80))\" is not topic, partition and offset") }
             offsets[TopicPartition(topic: String(parts[0]), partition: PartitionIndex(partition))] = offset
         }

@@ -144,6 +144,11 @@ private struct AppendCall {
             self.results.append(.failure(.recordListTooLarge(message: message)))
             return
         }
+        guard writer.endOffset <= SegmentFileName.offsetLimit else {
+            let message = "\(self.log.topicPartition) has used up its offsets: it ends at \(writer.endOffset)"
+            self.results.append(.failure(.recordListTooLarge(message: message)))
+            return
+        }
         if header.hasProducerID, !header.isControl {
             switch writer.producers.judge(header) {
             case .append: break

@@ -17,8 +17,8 @@ public struct TimestampedOffset: Sendable, Hashable {
 extension PartitionLog {
     /// The first record at or after the log start whose timestamp is not below `timestamp`, or nil.
     ///
-    /// May be called from any thread. Reads an index block, some batch headers and one batch. Throws `corrupt` when the
-    /// record may lie in a damaged range.
+    /// May be called from any thread. Reads an index block, some batch headers and one batch. Damaged ranges are
+    /// stepped over. Throws `malformed` when the batch that holds the record cannot be read.
     public func offsetForTimestamp(_ timestamp: Int64) throws(LogError) -> TimestampedOffset? {
         for view in try self.allViews() {
             let largest = try disk { () throws(FileSystemError) in try view.segment.maxTimestamp() }

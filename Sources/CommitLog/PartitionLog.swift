@@ -98,7 +98,8 @@ public final class PartitionLog: Sendable {
         var loader = LogLoader(
             fileSystem: fileSystem, directory: directory, topicPartition: topicPartition, config: config, now: now,
             logger: logger)
-        let loaded = try loader.load(recovery: recovery, logStartOffset: logStartOffset)
+        let loaded = try loader.load(
+            recovery: recovery, logStartOffset: min(max(logStartOffset, 0), SegmentFileName.offsetLimit))
         return PartitionLog(loaded, loader: loader)
     }
 

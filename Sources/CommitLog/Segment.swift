@@ -97,6 +97,31 @@ final class Segment: Sendable {
         }
     }
 
+    /// The entries of an index file with the file, which may have been closed.
+    private func opened<Entry>(
+        _ stored: SegmentIndex<Entry>.Stored, _ kind: SegmentFileName.Kind
+    ) throws(FileSystemError) -> SegmentIndex<Entry>.Stored {
+        guard stored.file == nil, stored.count > 0 else { return stored }
+        var stored = stored
+        let file = try self.fileSystem.open(self.path(kind), .read)
+        stored.file = file
+        self.state.withLock { state in
+            switch kind {
+            case .index: if state.offsetIndex?.stored.file == nil { state.offsetIndex?.stored.file = file }
+            default: if state.timeIndex?.stored.file == nil { state.timeIndex?.stored.file = file }
+            }
+        }
+        return stored
+    }
+
+    /// Closes the index files until they are needed: most partitions are idle most of the time.
+    func closeIndexFiles() {
+        self.state.withLock { state in
+            state.offsetIndex?.stored.file = nil
+            state.timeIndex?.stored.file = nil
+        }
+    }
+
     // MARK: - Finding batches
 
     /// The first batch that ends at `offset` or later, before `endPosition`; nil when there is none.
@@ -146,7 +171,7 @@ final class Segment: Sendable {
         .corrupt(
             self.topicPartition,
             DamagedRange(
-                startOffset: min(expected, offset), endOffset: max(expected, offset) + 1,
+                startOffset: min(expected, offset), endOffset: max(expected, offset) &+ 1,
                 segmentBaseOffset: self.baseOffset, startPosition: position, endPosition: position))
     }
 
@@ -161,7 +186,8 @@ final class Segment: Sendable {
         if let found, found.inMemory {
             entry = found.entry
         } else {
-            entry = try stored?.lookup(offset, baseOffset: self.baseOffset)
+            entry = try stored.map { stored throws(FileSystemError) in try self.opened(stored, .index) }?
+                .lookup(offset, baseOffset: self.baseOffset)
         }
         // An entry past what this reader may see is right, and of no use to it.
         guard let entry, entry.position < scanner.end else { return 0 }
@@ -193,7 +219,8 @@ final class Segment: Sendable {
         try self.loadIndexes()
         let (found, stored) = self.state.withLock { ($0.timeIndex?.lookup(timestamp), $0.timeIndex?.stored) }
         if let found, found.inMemory { return found.entry?.offset ?? self.baseOffset }
-        return try stored?.lookup(timestamp, baseOffset: self.baseOffset)?.offset ?? self.baseOffset
+        let opened = try stored.map { stored throws(FileSystemError) in try self.opened(stored, .timeindex) }
+        return try opened?.lookup(timestamp, baseOffset: self.baseOffset)?.offset ?? self.baseOffset
     }
 
     // MARK: - For the writer alone
@@ -210,7 +237,7 @@ final class Segment: Sendable {
     ) throws(FileSystemError) {
         guard let current = self.state.withLock({ $0[keyPath: index] }) else { return }
         // An index without entries gets its file too: without one, Kafka's tools take the segment for damaged.
-        if current.pending.isEmpty, current.stored.file != nil { return }
+        if current.pending.isEmpty, current.stored.file != nil || current.stored.count > 0 { return }
         let mode: OpenMode = current.stored.count == 0 ? .createEmpty : .readWrite
         let file = try self.fileSystem.open(self.path(kind), mode)
         guard !current.pending.isEmpty else {
@@ -235,9 +262,10 @@ final class Segment: Sendable {
     private func trim<Entry>(
         _ stored: SegmentIndex<Entry>.Stored?, _ kind: SegmentFileName.Kind
     ) throws(FileSystemError) {
-        guard let stored, let file = stored.file else { return }
+        guard let stored, stored.file != nil || stored.count > 0 else { return }
         let size = Int64(stored.count * Entry.byteCount)
-        if try file.size() != size { try self.fileSystem.open(self.path(kind), .readWrite).truncate(to: size) }
+        let file = try self.fileSystem.open(self.path(kind), .readWrite)
+        if try file.size() != size { try file.truncate(to: size) }
     }
 
     /// Lets go of the files of a sealed segment that nobody has read since the last call, so that the number of open
@@ -256,9 +284,9 @@ final class Segment: Sendable {
 
     /// Puts the indexes on stable storage.
     func syncIndexes() throws(FileSystemError) {
-        let (offsets, times) = self.state.withLock { ($0.offsetIndex?.stored.file, $0.timeIndex?.stored.file) }
-        try offsets?.syncData()
-        try times?.syncData()
+        let (offsets, times) = self.state.withLock { ($0.offsetIndex?.stored, $0.timeIndex?.stored) }
+        if let offsets { try self.opened(offsets, .index).file?.syncData() }
+        if let times { try self.opened(times, .timeindex).file?.syncData() }
     }
 }
 

@@ -12,6 +12,9 @@ struct SegmentFileName: Hashable, Sendable {
 
     static let digitCount = 20
 
+    /// No log gets as far as this offset: what claims to is damaged. Leaves room for sums.
+    static let offsetLimit: Int64 = 1 << 62
+
     var offset: Int64
     var kind: Kind
 
@@ -25,7 +28,7 @@ struct SegmentFileName: Hashable, Sendable {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].utf8.count == Self.digitCount,
             parts[0].utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
-            let offset = Int64(parts[0]), let kind = Kind(rawValue: String(parts[1]))
+            let offset = Int64(parts[0]), offset < Self.offsetLimit, let kind = Kind(rawValue: String(parts[1]))
         else { return nil }
         self.init(offset, kind)
     }

@@ -216,6 +216,9 @@ struct SegmentRecovery {
         if header.baseOffset < self.expected {
             return "its base offset \(header.baseOffset) comes after offset \(self.expected - 1)"
         }
+        guard header.nextOffset < SegmentFileName.offsetLimit else {
+            return "its last offset \(header.lastOffset) is out of range"
+        }
         if header.nextOffset > upperOffset {
             return "its last offset \(header.lastOffset) belongs to the segment \(upperOffset)"
         }
@@ -254,6 +257,12 @@ struct SegmentRecovery {
         _ damage: BatchScanner.Damage, at position: Int64, of segment: Segment, _ index: Int,
         _ scanner: inout BatchScanner, _ upperOffset: Int64
     ) throws(LogError) -> Bool {
+        if damage.isOldFormat, position == 0 {
+            throw .malformed(
+                path: segment.path(.log),
+                reason: "it begins with a message of a format before magic 2, which is not supported; "
+                    + "mirror the topic with current clients instead of moving its files")
+        }
         let follower = try self.follower(of: damage, at: position, of: segment, scanner, upperOffset)
         let end = follower?.position ?? segment.size
         let looksUnwritten = try disk { () throws(FileSystemError) in
@@ -352,6 +361,7 @@ struct SegmentRecovery {
         }
         guard isScanned else { return }
         try disk { () throws(FileSystemError) in try segment.trimIndexes() }
+        segment.closeIndexFiles()
     }
 
     /// Removes segments of which nothing counts, the last one first, so that those left have no hole after a crash.

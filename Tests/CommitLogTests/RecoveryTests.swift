@@ -360,6 +360,40 @@ struct RecoveryTests {
         #expect(log.endOffset == 4)
     }
 
+    @Test("a log in an older message format is refused and left as it is", arguments: [0, 1] as [UInt8])
+    func oldFormat(magic: UInt8) throws {
+        try self.killed([batch("a"), batch("b")])
+        var bytes = try RawFile.read(self.path(0))
+        bytes[16] = magic
+        try RawFile.write(bytes, to: self.path(0))
+        for recovery in [PartitionLog.Recovery.clean, .unclean(recoveryPoint: 0)] {
+            #expect(throws: LogError.self) { try PartitionLog.openTest(self.directory.path, recovery: recovery) }
+            #expect(try RawFile.read(self.path(0)) == bytes)
+        }
+    }
+
+    @Test("offsets near the end of 64 bits, in names, checkpoints and headers, are not believed")
+    func hugeOffsets() throws {
+        var config = LogConfig()
+        config.isCompacted = true
+        try self.killed([batch("a"), batch("b")])
+        let size = batch("a").bytes.readableBytes
+        var bytes = try RawFile.read(self.path(0))
+        bytes[size] = 0x7f
+        for index in 1..<7 { bytes[size + index] = 0xff }
+        try RawFile.write(bytes, to: self.path(0))
+        try RawFile.write(bytes, to: self.path(.max))
+        for recovery in [PartitionLog.Recovery.clean, .unclean(recoveryPoint: 0), .unclean(recoveryPoint: .max)] {
+            let log = try PartitionLog.openTest(self.directory.path, config: config, recovery: recovery)
+            _ = log.append([batch("c"), batch("d", "e")], leaderEpoch: 3, now: testNow)
+            _ = try? log.records(from: 0)
+        }
+        let other = TemporaryDirectory()
+        let log = try PartitionLog.openTest(other.path, logStartOffset: .max)
+        _ = log.append([batch("c"), batch("d", "e")], leaderEpoch: 3, now: testNow)
+        try log.close()
+    }
+
     @Test("stray files are removed, and names that are none are left alone")
     func strays() throws {
         try self.killed([batch("a")])
