@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import Foundation
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
@@ -39,6 +40,18 @@ struct DeleteRecordsHandlerTests {
             #expect(answer.lowWatermark == 2)
             try broker.restart()
             #expect(try await Self.delete(broker, "orders", before: 0).lowWatermark == 2)
+        }
+    }
+
+    @Test("the new start is written down before the answer leaves, so that a crash does not bring records back")
+    func writtenDown() async throws {
+        try await withBroker { broker in
+            try await broker.createTopic("orders")
+            try await broker.produce(to: "orders", timestamps: [broker.now, broker.now, broker.now])
+            try await Self.delete(broker, "orders", before: 2)
+            let checkpoint = try String(
+                contentsOfFile: broker.directory + "/log-start-offset-checkpoint", encoding: .utf8)
+            #expect(checkpoint.split(separator: "\n").contains("orders 0 2"))
         }
     }
 
