@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaMessages
+import KafkaTypes
+import KafkaWire
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+
+@testable import KafkaClient
+
+/// Brokers on real sockets whose answers a test decides; they share what they say about the cluster.
+final class FakeCluster: Sendable {
+    enum Reply: Sendable {
+        case answer(any KafkaMessage)
+        /// The connection ends without an answer.
+        case close
+    }
+
+    struct State: Sendable {
+        /// Node id to port.
+        var ports: [Int32: Int] = [:]
+        var controller: Int32 = 0
+        /// Topic to the leaders of its partitions.
+        var leaders: [String: [Int32]] = [:]
+        /// The requests that came, in their order, without ApiVersions and Metadata.
+        var log: [Call] = []
+    }
+
+    struct Call: Sendable, Equatable {
+        var node: Int32
+        var api: APIKey
+    }
+
+    typealias Handler = @Sendable (_ node: Int32, _ request: ScriptedBroker.Request) throws -> Reply
+
+    private let state: Mutex<State>
+    private let handler: Handler
+
+    private init(_ state: State, handler: @escaping Handler) {
+        self.state = Mutex(state)
+        self.handler = handler
+    }
+
+    /// Runs `body` with brokers 0 to `brokerCount - 1` and a client of theirs that does not wait between attempts.
+    static func run(
+        brokers brokerCount: Int32, leaders: [String: [Int32]] = [:], handler: @escaping Handler,
+        _ body: @Sendable (FakeCluster, KafkaCluster) async throws -> Void
+    ) async throws {
+        let fake = FakeCluster(State(leaders: leaders), handler: handler)
+        let group = MultiThreadedEventLoopGroup.singleton
+        var servers: [any Channel] = []
+        for node in 0..<brokerCount {
+            let server = try await ServerBootstrap(group: group)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(FakeBrokerHandler(node: node, cluster: fake))
+                    }
+                }
+                .bind(host: "127.0.0.1", port: 0).get()
+            servers.append(server)
+            fake.state.withLock { $0.ports[node] = server.localAddress?.port }
+        }
+        let port = fake.state.withLock { $0.ports[0] } ?? 0
+        let configuration = KafkaClusterConfiguration(bootstrap: [BrokerAddress(host: "127.0.0.1", port: port)])
+        let client = KafkaCluster(
+            configuration, eventLoopGroup: group, logger: .disabled, clock: ImpatientClock())
+        do {
+            try await body(fake, client)
+        } catch {
+            await client.close()
+            throw error
+        }
+        await client.close()
+        for server in servers { try await server.close() }
+    }
+
+    func update(_ change: (inout State) -> Void) { self.state.withLock { change(&$0) } }
+
+    var log: [Call] { self.state.withLock(\.log) }
+
+    fileprivate func reply(node: Int32, to request: ScriptedBroker.Request) throws -> Reply {
+        switch request.api {
+        case .apiVersions:
+            return .answer(
+                ScriptedBroker.versions([
+                    .apiVersions: 0...4, .metadata: 0...12, .produce: 0...12, .fetch: 4...16, .listOffsets: 1...9,
+                    .createTopics: 2...7, .deleteTopics: 1...6, .initProducerID: 0...4,
+                ]))
+        case .metadata:
+            return .answer(try self.metadata(MetadataRequest.decode(request.body, version: request.version)))
+        default:
+            self.state.withLock { $0.log.append(Call(node: node, api: request.api)) }
+            return try self.handler(node, request)
+        }
+    }
+
+    private func metadata(_ request: MetadataRequest) -> MetadataResponse {
+        let state = self.state.withLock(\.self)
+        var response = MetadataResponse()
+        response.controllerID = state.controller
+        response.brokers = state.ports.sorted { $0.key < $1.key }.map { node, port in
+            var broker = MetadataResponse.MetadataResponseBroker()
+            broker.nodeID = node
+            broker.host = "127.0.0.1"
+            broker.port = Int32(port)
+            return broker
+        }
+        response.topics = (request.topics?.map { $0.name ?? "" } ?? state.leaders.keys.sorted()).map { name in
+            var topic = MetadataResponse.MetadataResponseTopic()
+            topic.name = name
+            guard let leaders = state.leaders[name] else {
+                topic.errorCode = ErrorCode.unknownTopicOrPartition.rawValue
+                return topic
+            }
+            topic.topicID = TopicID(high: 1, low: UInt64(name.utf8.count))
+            topic.partitions = leaders.enumerated().map { index, leader in
+                var partition = MetadataResponse.MetadataResponsePartition()
+                partition.partitionIndex = Int32(index)
+                partition.leaderID = leader
+                return partition
+            }
+            return topic
+        }
+        return response
+    }
+}
+
+/// Does not wait at all: attempts follow each other at once.
+private struct ImpatientClock: Clock {
+    typealias Duration = Swift.Duration
+
+    private let clock = ContinuousClock()
+
+    var now: ContinuousClock.Instant { self.clock.now }
+    var minimumResolution: Duration { self.clock.minimumResolution }
+
+    func sleep(until deadline: ContinuousClock.Instant, tolerance: Duration?) async throws {
+        try Task.checkCancellation()
+    }
+}
+
+private final class FakeBrokerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let node: Int32
+    private let cluster: FakeCluster
+    private var frames = FrameAccumulator(frameBytesMax: 1 << 30)
+
+    init(node: Int32, cluster: FakeCluster) {
+        self.node = node
+        self.cluster = cluster
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.frames.append(self.unwrapInboundIn(data))
+        do {
+            while let frame = try self.frames.nextFrame() {
+                let request = try ScriptedBroker.request(frame)
+                switch try self.cluster.reply(node: self.node, to: request) {
+                case .answer(let message):
+                    let frame = try ScriptedBroker.frame(message, to: request)
+                    context.writeAndFlush(self.wrapOutboundOut(frame), promise: nil)
+                case .close:
+                    context.close(promise: nil)
+                }
+            }
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+}
