@@ -6,7 +6,10 @@ enum Timestamp {
     /// Reads `1700000000000`, `2024-05-01`, `2024-05-01T12:30`, `2024-05-01T12:30:15.250` and these with `Z`, `+02:00` or
     /// `+0200` behind; without it the time is UTC. Nil for anything else.
     static func milliseconds(_ text: some StringProtocol) -> Int64? {
-        if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) { return Int64(text) }
+        if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+            // Four digits are meant as a year, and a year alone is not a moment.
+            return text.utf8.count == 4 ? nil : Int64(text)
+        }
         var scanner = Scanner(Array(text.utf8))
         guard let year = scanner.number(digits: 4), scanner.take("-"), let month = scanner.number(digits: 2),
             scanner.take("-"), let day = scanner.number(digits: 2),

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import ArgumentParser
+import KafkaClient
+import KafkaRecords
+import Testing
+
+@testable import martlet
+
+@Suite struct ArgumentTests {
+    private func parse<Command: ParsableCommand>(_: Command.Type, _ arguments: String...) throws -> Command {
+        try #require(try Martlet.parseAsRoot(arguments) as? Command)
+    }
+
+    /// The exit code of a command line that is not understood.
+    private func exitCode(_ arguments: String...) -> Int32? {
+        do {
+            _ = try Martlet.parseAsRoot(arguments)
+            return nil
+        } catch {
+            return Martlet.exitCode(for: error).rawValue
+        }
+    }
+
+    @Test("a topic is created with what the command line says")
+    func create() throws {
+        let command = try self.parse(
+            TopicCreateCommand.self, "topic", "create", "a", "b", "-p", "6", "--replication-factor", "3",
+            "--config", "cleanup.policy=compact", "-c", "retention.ms=-1", "--if-not-exists", "-b", "k1:1,k2")
+        #expect(command.names == ["a", "b"])
+        #expect(command.partitions == 6)
+        #expect(command.replicationFactor == 3)
+        #expect(command.config.map(\.name) == ["cleanup.policy", "retention.ms"])
+        #expect(command.config.map(\.value) == ["compact", "-1"])
+        #expect(command.ifNotExists)
+        #expect(
+            try command.connection.addresses()
+                == [BrokerAddress(host: "k1", port: 1), BrokerAddress(host: "k2", port: 9092)])
+    }
+
+    @Test("the bootstrap comes from the option, then the environment, then the default")
+    func bootstrap() throws {
+        let bare = try self.parse(TopicListCommand.self, "topic", "list").connection
+        #expect(try bare.addresses(environment: nil) == [BrokerAddress(host: "localhost", port: 9092)])
+        #expect(try bare.addresses(environment: "env:1") == [BrokerAddress(host: "env", port: 1)])
+        #expect(throws: ValidationError.self) { try bare.addresses(environment: "env:x") }
+        let given = try self.parse(TopicListCommand.self, "topic", "list", "-b", "opt:2").connection
+        #expect(try given.addresses(environment: "env:1") == [BrokerAddress(host: "opt", port: 2)])
+    }
+
+    @Test("what is not understood ends with 64")
+    func usage() {
+        #expect(self.exitCode("topic", "create") == 64)
+        #expect(self.exitCode("topic", "create", "a", "-p", "0") == 64)
+        #expect(self.exitCode("topic", "create", "a", "--config", "novalue") == 64)
+        #expect(self.exitCode("topic", "list", "-b", "host:port") == 64)
+        #expect(self.exitCode("topic", "list", "--timeout", "0") == 64)
+        #expect(self.exitCode("topic", "alter", "a") == 64)
+        #expect(self.exitCode("produce", "t", "--acks", "2") == 64)
+        #expect(self.exitCode("produce", "t", "--codec", "brotli") == 64)
+        #expect(self.exitCode("produce", "t", "--json", "file") == 64)
+        #expect(self.exitCode("produce", "t", "--key", "k", "--key-separator", ":") == 64)
+        #expect(self.exitCode("consume", "t", "--from", "yesterday") == 64)
+        #expect(self.exitCode("consume", "t", "-n", "0") == 64)
+        #expect(self.exitCode("nonsense") == 64)
+    }
+
+    @Test("produce takes its options")
+    func produce() throws {
+        let command = try self.parse(
+            ProduceCommand.self, "produce", "orders", "-k", "k1", "-H", "a=1", "-H", "a=2=3", "--codec", "zstd",
+            "--acks", "1", "-Z", "-v", "--partition", "2", "file1", "file2")
+        #expect(command.topic == "orders")
+        #expect(command.files == ["file1", "file2"])
+        #expect(command.delivery.codec == .zstd)
+        #expect(command.delivery.acks == .leader)
+        #expect(command.delivery.partition == 2)
+        #expect(command.records.headers.map(\.value) == ["1", "2=3"])
+        #expect(command.records.emptyIsNull)
+        #expect(command.delivery.verbose)
+        let bare = try self.parse(ProduceCommand.self, "produce", "orders")
+        #expect(bare.delivery.codec == .none)
+        #expect(bare.delivery.acks == .all)
+    }
+
+    @Test(
+        "consume begins where --from says",
+        arguments: [
+            ("beginning", StartPosition.beginning), ("end", .end), ("0", .offset(0)), ("1500", .offset(1500)),
+            ("-10", .last(10)), ("@1700000000000", .time(1_700_000_000_000)), ("@1970-01-02", .time(86_400_000)),
+        ])
+    func from(text: String, position: StartPosition) throws {
+        #expect(try self.parse(ConsumeCommand.self, "consume", "t", "--from", text).from == position)
+    }
+
+    @Test(
+        "positions that make no sense are refused", arguments: ["", "-", "-0", "--1", "@", "@now", "@-5", "1.5", "x"])
+    func badPositions(text: String) { #expect(StartPosition(argument: text) == nil) }
+
+    @Test("a backslash and a t are a tab")
+    func tab() throws {
+        let command = try self.parse(ConsumeCommand.self, "consume", "t", "--print-key", "--key-separator", "\\t")
+        guard case .text(true, false, "\t") = command.printing.format else {
+            Issue.record("the format is \(command.printing.format)")
+            return
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaClient
+import KafkaRecords
+import KafkaTypes
+import NIOCore
+import Testing
+
+@testable import martlet
+
+@Suite struct RecordFormatTests {
+    private static let partition = TopicPartition(topic: "orders", partition: 2)
+
+    private func formatted(
+        _ format: RecordFormat, key: [UInt8]?, value: [UInt8]?, headers: [RecordHeader] = [], timestamp: Int64 = 1000
+    ) throws -> String {
+        var options = RecordBatchBuilder.Options()
+        options.baseOffset = 7
+        var builder = RecordBatchBuilder(options)
+        try builder.append(
+            key: key.map { ByteBuffer(bytes: $0) }, value: value.map { ByteBuffer(bytes: $0) }, headers: headers,
+            timestamp: timestamp)
+        var records = try builder.finish().records()
+        let record = try #require(try records.next())
+        var output = ByteBuffer()
+        format.write(record, of: Self.partition, to: &output)
+        return String(buffer: output)
+    }
+
+    private func header(_ name: String, _ value: [UInt8]?) -> RecordHeader {
+        RecordHeader(name: name, value: value.map { ByteBuffer(bytes: $0) })
+    }
+
+    @Test("text is the value, and what is asked for before it")
+    func text() throws {
+        let plain = RecordFormat.text(printsKey: false, printsHeaders: false, separator: "\t")
+        #expect(try self.formatted(plain, key: [0x6b], value: Array("v1".utf8)) == "v1\n")
+        #expect(try self.formatted(plain, key: nil, value: nil) == "\n")
+        let all = RecordFormat.text(printsKey: true, printsHeaders: true, separator: "|")
+        #expect(
+            try self.formatted(
+                all, key: Array("k".utf8), value: Array("v".utf8),
+                headers: [self.header("a", [0x31]), self.header("b", nil)])
+                == "a=1,b=|k|v\n")
+    }
+
+    @Test("JSON has all that a record has, null where it has nothing")
+    func json() throws {
+        #expect(
+            try self.formatted(.json, key: Array("k\"".utf8), value: nil)
+                == #"{"topic":"orders","partition":2,"offset":7,"timestamp":1000,"key":"k\"","value":null,"headers":{}}"#
+                + "\n")
+        #expect(try self.formatted(.json, key: nil, value: [], timestamp: -1).contains(#""timestamp":null,"key":null"#))
+    }
+
+    @Test("bytes that are no text are in base64, and said to be")
+    func binary() throws {
+        let line = try self.formatted(
+            .json, key: [0xff], value: [0xc3, 0x28],
+            headers: [self.header("h", [0x80]), self.header("x", [0x31]), self.header("h", nil)])
+        #expect(line.contains(#""key":"/w==","keyEncoding":"base64","value":"wyg=","valueEncoding":"base64""#))
+        #expect(line.contains(#""headers":{"h":[{"base64":"gA=="},null],"x":"1"}"#))
+    }
+
+    @Test("what consume prints, produce reads back")
+    func roundTrip() throws {
+        let headers = [self.header("a", [0x31]), self.header("a", [0xfe]), self.header("b", nil)]
+        let value: [UInt8] = Array("ü\n\u{0}\"".utf8)
+        let line = try self.formatted(.json, key: [0, 1, 0xff], value: value, headers: headers)
+        let record = try #require(try RecordParser(format: .json).record(line: ByteBuffer(string: line)))
+        #expect(record.key == ByteBuffer(bytes: [0, 1, 0xff]))
+        #expect(record.value == ByteBuffer(bytes: value))
+        #expect(record.headers == headers)
+        #expect(record.timestamp == 1000)
+        #expect(record.partition == 2)
+    }
+
+    @Test(
+        "text is told from other bytes at every length",
+        arguments: 1..<20)
+    func text(length: Int) {
+        let ascii = ByteBuffer(repeating: 0x61, count: length)
+        #expect(ascii.isText)
+        var broken = ascii
+        broken.setInteger(UInt8(0xff), at: length - 1)
+        #expect(!broken.isText)
+        #expect(ByteBuffer(string: String(repeating: "a", count: length) + "é").isText)
+    }
+}
