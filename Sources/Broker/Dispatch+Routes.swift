@@ -7,7 +7,7 @@ extension DispatchTable {
         ProduceHandler.route,
         FetchHandler.route,
         .serving(ListOffsetsHandler.self),
-        .serving(MetadataHandler.self),
+        .serving(MetadataHandler.self, trailingBytesMax: MetadataHandler.trailingBytesMax),
         .serving(FindCoordinatorHandler.self),
         .serving(ApiVersionsHandler.self),
         .serving(CreateTopicsHandler.self),

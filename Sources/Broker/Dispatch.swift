@@ -15,13 +15,20 @@ struct Route: Sendable {
     let run: @Sendable (Broker, RequestContext, inout WireReader) throws(WireError) -> Outcome
 
     /// A route of an API whose answers are plain messages.
-    static func serving<Handler: APIHandler>(_ handler: Handler.Type) -> Route {
+    ///
+    /// - Parameter trailingBytesMax: bytes after the message that are put up with, where a client that people use is
+    ///   known to send them.
+    static func serving<Handler: APIHandler>(_ handler: Handler.Type, trailingBytesMax: Int = 0) -> Route {
         Route(
             apiKey: Handler.Request.apiKey,
             servedVersions: Handler.Request.validVersions,
             advertisedVersions: Handler.Request.validVersions
         ) { (broker, context, reader) throws(WireError) in
-            let request = try Handler.Request.decodeWhole(&reader, version: context.apiVersion)
+            let request = try Handler.Request.decodeWhole(
+                &reader,
+                version: context.apiVersion,
+                trailingBytesMax: trailingBytesMax
+            )
             switch Handler(broker: broker, context: context).answer(request) {
             case .now(let response):
                 return .frame(try ResponseFrame(encoding: response, for: context))
@@ -33,10 +40,14 @@ struct Route: Sendable {
 }
 
 extension KafkaMessage {
-    /// Decodes a message that must be all that is left in the frame.
-    static func decodeWhole(_ reader: inout WireReader, version: Int16) throws(WireError) -> Self {
+    /// Decodes a message that must be all that is left in the frame, but for `trailingBytesMax` bytes.
+    static func decodeWhole(
+        _ reader: inout WireReader,
+        version: Int16,
+        trailingBytesMax: Int = 0
+    ) throws(WireError) -> Self {
         let message = try Self(from: &reader, version: version)
-        try reader.finish()
+        if reader.remaining > trailingBytesMax { try reader.finish() }
         return message
     }
 }

@@ -98,6 +98,11 @@ public final class BrokerServer: Sendable {
         for channel in self.channels { try? await channel.close() }
         await self.connections.drain(grace: grace, on: self.group.any())
     }
+
+    /// Closes every connection at once, whatever it has under way.
+    public func closeConnections() {
+        self.connections.closeAll()
+    }
 }
 
 /// The limits of the server's sockets.

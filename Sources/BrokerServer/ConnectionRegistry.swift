@@ -67,10 +67,13 @@ final class ConnectionRegistry: Sendable {
         }
         if open.isEmpty { promise.succeed() }
         for channel in open { channel.pipeline.fireUserInboundEventTriggered(DrainRequest()) }
-        let timer = eventLoop.scheduleTask(in: grace) {
-            for channel in self.state.withLock({ Array($0.channels.values) }) { channel.close(promise: nil) }
-        }
+        let timer = eventLoop.scheduleTask(in: grace) { self.closeAll() }
         try? await promise.futureResult.get()
         timer.cancel()
+    }
+
+    /// Closes every connection at once.
+    func closeAll() {
+        for channel in self.state.withLock({ Array($0.channels.values) }) { channel.close(promise: nil) }
     }
 }

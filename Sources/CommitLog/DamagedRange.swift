@@ -14,6 +14,7 @@ public struct DamagedRange: Sendable, Hashable {
     /// Where it ends; equal to the start when the bytes are missing.
     public var endPosition: Int64
 
+    /// A range; the start offset is before the end offset.
     public init(
         startOffset: Int64, endOffset: Int64, segmentBaseOffset: Int64, startPosition: Int64, endPosition: Int64
     ) {
@@ -40,7 +41,8 @@ enum DamagedRangesFile {
                 startPosition: numbers[3], endPosition: numbers[4]
             )
             guard range.startOffset >= 0, range.startOffset < range.endOffset, range.startPosition >= 0,
-                range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0), range.endOffset < SegmentFileName.offsetLimit
+                range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0),
+                range.endOffset < SegmentFileName.offsetLimit
             else { throw .malformed(path: path, reason: "\"\(line)\" is no range after the one before") }
             ranges.append(range)
         }
@@ -48,8 +50,9 @@ enum DamagedRangesFile {
     }
 
     static func text(_ ranges: [DamagedRange]) -> String {
-        CheckpointText.text(ranges.map {
-            "\($0.startOffset) \($0.endOffset) \($0.segmentBaseOffset) \($0.startPosition) \($0.endPosition)"
-        })
+        CheckpointText.text(
+            ranges.map {
+                "\($0.startOffset) \($0.endOffset) \($0.segmentBaseOffset) \($0.startPosition) \($0.endPosition)"
+            })
     }
 }

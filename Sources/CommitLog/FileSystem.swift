@@ -38,6 +38,7 @@ public protocol FileSystem: Sendable {
 }
 
 extension FileSystem {
+    /// A file system that syncs one by one only.
     public func syncEverything(_ path: String) throws(FileSystemError) -> Bool { false }
 }
 
@@ -83,8 +84,10 @@ public struct FileStatus: Sendable, Hashable {
     public var size: Int64
     /// When the content last changed: wall-clock milliseconds since 1970.
     public var modificationTimeMs: Int64
+    /// It is a directory and no file.
     public var isDirectory: Bool
 
+    /// What is known of a path.
     public init(size: Int64, modificationTimeMs: Int64, isDirectory: Bool = false) {
         self.size = size
         self.modificationTimeMs = modificationTimeMs
@@ -96,17 +99,21 @@ public struct FileStatus: Sendable, Hashable {
 public struct FileSystemError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What was being done.
     public enum Operation: String, Sendable, Hashable {
-        case open, status, list, createDirectory, rename, removeFile, removeDirectory, syncDirectory, syncEverything, freeSpace, lock
+        case open, status, list, createDirectory, rename, removeFile, removeDirectory, syncDirectory, syncEverything,
+            freeSpace, lock
         case read, write, size, truncate, syncData
     }
 
+    /// What was being done.
     public var operation: Operation
+    /// What it was done to.
     public var path: String
     /// The `errno` of the system call, as Linux numbers it: 5 is EIO, 28 is ENOSPC.
     public var errorNumber: Int32
     /// The system's words for the error number.
     public var message: String
 
+    /// An error of a system call.
     public init(_ operation: Operation, path: String, errorNumber: Int32, message: String) {
         self.operation = operation
         self.path = path
@@ -114,6 +121,7 @@ public struct FileSystemError: Error, Sendable, Hashable, CustomStringConvertibl
         self.message = message
     }
 
+    /// The operation, the path and the reason, for an operator.
     public var description: String {
         "\(self.operation.rawValue) of \(self.path) failed: \(self.message) (errno \(self.errorNumber))"
     }

@@ -6,10 +6,14 @@
 ///
 /// On disk it is the file `leader-epoch-checkpoint`. A value type without IO.
 public struct LeaderEpochCache: Sendable, Hashable {
+    /// An epoch and where it began.
     public struct Entry: Sendable, Hashable {
+        /// The leader epoch, not negative.
         public var epoch: Int32
+        /// The first offset written under it.
         public var startOffset: Int64
 
+        /// An entry.
         public init(epoch: Int32, startOffset: Int64) {
             self.epoch = epoch
             self.startOffset = startOffset
@@ -18,8 +22,10 @@ public struct LeaderEpochCache: Sendable, Hashable {
 
     static let fileName = "leader-epoch-checkpoint"
 
+    /// All entries, ascending in both numbers.
     public private(set) var entries: [Entry] = []
 
+    /// Knows of no epoch.
     public init() {}
 
     /// The epoch of the last batch, or nil before the first.

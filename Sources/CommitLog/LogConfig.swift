@@ -38,5 +38,6 @@ public struct LogConfig: Sendable, Hashable {
     /// The most producers remembered for one partition; past it the least recently active are forgotten.
     public var producersMax: Int = 100_000
 
+    /// Kafka's defaults.
     public init() {}
 }

@@ -66,11 +66,12 @@ extension LogDirectory {
         for checkpoint in checkpoints {
             var offsets = known[checkpoint] ?? [:]
             for (partition, log) in logs {
-                let offset = switch checkpoint {
-                case .recoveryPoint: log.recoveryPoint
-                case .logStartOffset: log.logStartOffset
-                case .highWatermark: log.highWatermark
-                }
+                let offset =
+                    switch checkpoint {
+                    case .recoveryPoint: log.recoveryPoint
+                    case .logStartOffset: log.logStartOffset
+                    case .highWatermark: log.highWatermark
+                    }
                 // Kafka's default where nothing is said is 0, too.
                 if offset > 0 || checkpoint != .logStartOffset { offsets[partition] = offset }
             }

@@ -8,10 +8,14 @@ import Synchronization
 extension LogDirectory {
     /// A partition to be made.
     public struct NewPartition: Sendable {
+        /// The partition, whose name becomes that of its directory.
         public var partition: TopicPartition
+        /// The topic it belongs to, for `partition.metadata`.
         public var topicID: TopicID
+        /// What its log is told about the topic.
         public var config: LogConfig
 
+        /// A partition to be made.
         public init(_ partition: TopicPartition, topicID: TopicID, config: LogConfig) {
             self.partition = partition
             self.topicID = topicID
@@ -190,7 +194,8 @@ extension LogDirectory {
 
     /// `topic-partition.<32 hexadecimal digits>-delete`, the topic shortened to what a file name may hold.
     static func deletedName(_ partition: TopicPartition, deletionID: UUID128) -> String {
-        let suffix = "-\(partition.partition).\(self.hexadecimal(deletionID.high))\(self.hexadecimal(deletionID.low))"
+        let suffix =
+            "-\(partition.partition).\(self.hexadecimal(deletionID.high))\(self.hexadecimal(deletionID.low))"
             + self.deleteSuffix
         return partition.topic.prefix(self.fileNameLengthMax - suffix.utf8.count) + suffix
     }

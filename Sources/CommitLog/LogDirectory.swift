@@ -32,6 +32,7 @@ public final class LogDirectory: Sendable {
         var lock: (any FileLock)?
     }
 
+    /// The path of the data directory.
     public let path: String
     /// The last shutdown was clean, so that logs open without a look at their batches.
     public let wasCleanShutdown: Bool
@@ -102,6 +103,7 @@ public final class LogDirectory: Sendable {
         return try MetaProperties.parse(text, path: path)
     }
 
+    /// Writes `meta.properties`, atomically and durably.
     public func writeMetaProperties(_ properties: MetaProperties) throws(LogError) {
         try SmallFile.replace(MetaProperties.fileName, in: self.path, with: properties.text, on: self.fileSystem)
     }
@@ -111,6 +113,7 @@ public final class LogDirectory: Sendable {
     /// The logs that are open.
     public var logs: [TopicPartition: PartitionLog] { self.state.withLock { $0.logs } }
 
+    /// The open log of a partition, or nil.
     public func log(_ partition: TopicPartition) -> PartitionLog? { self.state.withLock { $0.logs[partition] } }
 
     /// The topic that an open log belongs to; nil when its directory does not say.

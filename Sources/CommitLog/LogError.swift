@@ -24,6 +24,7 @@ public enum LogError: Error, Sendable, Hashable {
 }
 
 extension LogError: CustomStringConvertible {
+    /// What happened and what to do, for an operator.
     public var description: String {
         switch self {
         case .offsetOutOfRange(let partition, let requested, let start, let end):
@@ -65,6 +66,7 @@ public enum AppendError: Error, Sendable, Hashable {
 }
 
 extension AppendError: CustomStringConvertible {
+    /// What happened and what to do, for an operator.
     public var description: String {
         switch self {
         case .outOfOrderSequence(let message), .invalidProducerEpoch(let message), .duplicateSequence(let message),
@@ -78,14 +80,18 @@ extension AppendError: CustomStringConvertible {
 
 /// Where a batch was put.
 public struct AppendResult: Sendable, Hashable {
+    /// The offset of the first record.
     public var baseOffset: Int64
+    /// The offset of the last record.
     public var lastOffset: Int64
     /// The time given to the records by the log, in milliseconds since 1970; -1 if they kept their own.
     public var logAppendTime: Int64
+    /// The first offset of the log that can be read.
     public var logStartOffset: Int64
     /// The batch was in the log already; the offsets are those it got then. It may not be durable yet all the same.
     public var isDuplicate: Bool
 
+    /// An answer of a log.
     public init(
         baseOffset: Int64, lastOffset: Int64, logAppendTime: Int64, logStartOffset: Int64, isDuplicate: Bool = false
     ) {

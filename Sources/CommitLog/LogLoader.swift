@@ -146,9 +146,10 @@ struct LogLoader {
                 return (try self.fileSystem.status(path), file)
             }
             guard let status, !status.isDirectory else { throw .malformed(path: path, reason: "it is no file") }
-            segments.append(Segment(
-                self.topicPartition, directory: self.directory, baseOffset: base, fileSystem: self.fileSystem,
-                state: Segment.State(file: file, size: status.size, lastAppendMs: status.modificationTimeMs)))
+            segments.append(
+                Segment(
+                    self.topicPartition, directory: self.directory, baseOffset: base, fileSystem: self.fileSystem,
+                    state: Segment.State(file: file, size: status.size, lastAppendMs: status.modificationTimeMs)))
         }
         return segments
     }
@@ -189,8 +190,10 @@ struct LogLoader {
             let file = try disk { () throws(FileSystemError) in try active.logFile() }
             var scanner = BatchScanner(
                 file: file, from: start, to: active.size,
-                skipping: damage.filter { $0.segmentBaseOffset == active.baseOffset && $0.endPosition > $0.startPosition }
-                    .map { $0.startPosition..<$0.endPosition })
+                skipping: damage.filter {
+                    $0.segmentBaseOffset == active.baseOffset && $0.endPosition > $0.startPosition
+                }
+                .map { $0.startPosition..<$0.endPosition })
             if start > 0 {
                 let header = try disk { () throws(FileSystemError) in
                     try BatchScanner(file: file, from: 0, to: active.size).peek(at: 0)
@@ -204,7 +207,9 @@ struct LogLoader {
             scan: while true {
                 switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
                 case .batch(let header, let position):
-                    guard header.baseOffset >= expected, header.nextOffset < SegmentFileName.offsetLimit else { return self.isNotClean(active, position) }
+                    guard header.baseOffset >= expected, header.nextOffset < SegmentFileName.offsetLimit else {
+                        return self.isNotClean(active, position)
+                    }
                     _ = indexer.add(header, position: position, intervalBytes: .max)
                     expected = header.nextOffset
                 case .damaged(let position, _):
@@ -221,7 +226,9 @@ struct LogLoader {
             }
         }
         // Damage at the very end of the log has no batches behind it.
-        if let last = damage.last, last.segmentBaseOffset == active.baseOffset { expected = max(expected, last.endOffset) }
+        if let last = damage.last, last.segmentBaseOffset == active.baseOffset {
+            expected = max(expected, last.endOffset)
+        }
         if let snapshot = snapshots.last, snapshot > expected { return self.isNotClean(active, active.size) }
         active.state.withLock { $0.maxTimestamp = indexer.maxTimestamp }
         active.closeIndexFiles()

@@ -16,6 +16,7 @@ public struct LogSlice: Sendable {
     /// The base offset of the first batch, at or before the offset asked for; that offset itself for an empty slice.
     public let startOffset: Int64
 
+    /// A slice of a file; the bytes are not looked at.
     public init(file: (any LogFile)?, position: Int64, byteCount: Int, startOffset: Int64) {
         self.file = file
         self.position = position
@@ -27,6 +28,7 @@ public struct LogSlice: Sendable {
         LogSlice(file: nil, position: 0, byteCount: 0, startOffset: offset)
     }
 
+    /// Nothing lies between the offset asked for and the limit, or it did not fit.
     public var isEmpty: Bool { self.byteCount == 0 }
 
     /// Reads the slice. Linear in `byteCount`. Throws `storage` when the disk fails or the file has become shorter.
@@ -47,9 +49,10 @@ public struct LogSlice: Sendable {
             buffer.moveWriterIndex(forwardBy: wanted)
             return buffer
         case .success(let count):
-            throw .storage(FileSystemError(
-                .read, path: file.path, errorNumber: 5,
-                message: "the file ends after \(count) of \(wanted) bytes at \(position)"))
+            throw .storage(
+                FileSystemError(
+                    .read, path: file.path, errorNumber: 5,
+                    message: "the file ends after \(count) of \(wanted) bytes at \(position)"))
         case .failure(let error):
             throw .storage(error)
         }

@@ -7,11 +7,14 @@ public import KafkaTypes
 public struct MetaProperties: Sendable, Hashable {
     static let fileName = "meta.properties"
 
+    /// The cluster that the data belongs to.
     public var clusterID: String
+    /// The broker that the data belongs to.
     public var nodeID: NodeID
     /// The identity of the directory itself (KIP-858); nil in directories of older brokers.
     public var directoryID: UUID128?
 
+    /// What a new data directory is marked with.
     public init(clusterID: String, nodeID: NodeID, directoryID: UUID128?) {
         self.clusterID = clusterID
         self.nodeID = nodeID

@@ -12,8 +12,10 @@ import Darwin
 /// The machine's own file system, by plain system calls: interrupted calls are made again, short reads and writes
 /// are continued, and no buffer lies between the caller and the kernel.
 public struct POSIXFileSystem: FileSystem {
+    /// All instances are the same.
     public init() {}
 
+    /// See `FileSystem`.
     public func open(_ path: String, _ mode: OpenMode) throws(FileSystemError) -> any LogFile {
         let flags: Int32 =
             switch mode {
@@ -25,6 +27,7 @@ public struct POSIXFileSystem: FileSystem {
         return POSIXLogFile(path: path, descriptor: try openDescriptor(path, flags, operation: .open))
     }
 
+    /// See `FileSystem`.
     public func status(_ path: String) throws(FileSystemError) -> FileStatus? {
         var info = stat()
         guard systemCall({ stat(path, &info) }) == 0 else {
@@ -43,6 +46,7 @@ public struct POSIXFileSystem: FileSystem {
         )
     }
 
+    /// See `FileSystem`.
     public func list(_ directory: String) throws(FileSystemError) -> [String] {
         guard let stream = opendir(directory) else { throw lastError(.list, directory) }
         defer { closedir(stream) }
@@ -62,6 +66,7 @@ public struct POSIXFileSystem: FileSystem {
         }
     }
 
+    /// See `FileSystem`.
     public func createDirectory(_ path: String) throws(FileSystemError) {
         guard systemCall({ mkdir(path, 0o755) }) != 0 else { return }
         if errno == EEXIST, try self.status(path)?.isDirectory == true { return }
@@ -69,6 +74,7 @@ public struct POSIXFileSystem: FileSystem {
         throw lastError(.createDirectory, path)
     }
 
+    /// See `FileSystem`.
     public func rename(_ path: String, to newPath: String) throws(FileSystemError) {
         #if canImport(Glibc)
         let result = systemCall { Glibc.rename(path, newPath) }
@@ -80,20 +86,24 @@ public struct POSIXFileSystem: FileSystem {
         guard result == 0 else { throw lastError(.rename, path) }
     }
 
+    /// See `FileSystem`.
     public func removeFile(_ path: String) throws(FileSystemError) {
         guard systemCall({ unlink(path) }) == 0 else { throw lastError(.removeFile, path) }
     }
 
+    /// See `FileSystem`.
     public func removeDirectory(_ path: String) throws(FileSystemError) {
         guard systemCall({ rmdir(path) }) == 0 else { throw lastError(.removeDirectory, path) }
     }
 
+    /// See `FileSystem`.
     public func syncDirectory(_ path: String) throws(FileSystemError) {
         let descriptor = try openDescriptor(path, O_RDONLY | O_DIRECTORY, operation: .syncDirectory)
         defer { close(descriptor) }
         guard systemCall({ fsync(descriptor) }) == 0 else { throw lastError(.syncDirectory, path) }
     }
 
+    /// See `FileSystem`.
     public func syncEverything(_ path: String) throws(FileSystemError) -> Bool {
         #if canImport(Darwin)
         return false
@@ -105,6 +115,7 @@ public struct POSIXFileSystem: FileSystem {
         #endif
     }
 
+    /// See `FileSystem`.
     public func freeSpace(_ path: String) throws(FileSystemError) -> Int64 {
         var info = statvfs()
         guard systemCall({ statvfs(path, &info) }) == 0 else { throw lastError(.freeSpace, path) }
@@ -112,6 +123,7 @@ public struct POSIXFileSystem: FileSystem {
         return overflow ? .max : Int64(clamping: bytes)
     }
 
+    /// See `FileSystem`.
     public func lock(_ path: String) throws(FileSystemError) -> (any FileLock)? {
         let descriptor = try openDescriptor(path, O_RDWR | O_CREAT, operation: .lock)
         guard systemCall({ flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 else {

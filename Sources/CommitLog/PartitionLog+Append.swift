@@ -22,7 +22,8 @@ extension PartitionLog {
             let (config, refusal, latestEpoch) = self.shared.withLock { ($0.config, $0.refusal, $0.epochs.latestEpoch) }
             if let refusal { return batches.map { _ in .failure(.storage(refusal)) } }
             if let latestEpoch, leaderEpoch < latestEpoch {
-                let message = "the append comes from leader epoch \(leaderEpoch) of \(self.topicPartition), "
+                let message =
+                    "the append comes from leader epoch \(leaderEpoch) of \(self.topicPartition), "
                     + "but leader epoch \(latestEpoch) has written since"
                 return batches.map { _ in .failure(.fencedLeaderEpoch(message: message)) }
             }
@@ -83,7 +84,13 @@ extension PartitionLog {
             shared.segments.append(active)
             shared.endPosition = 0
         }
-        if writer.dirtySegments.count > Self.dirtySegmentsMax { try self.flush(&writer) }
+        if writer.dirtySegments.count > Self.dirtySegmentsMax {
+            // Where a flush is under way already, that one takes care of them.
+            let flushed: Result<Void, LogError>? = self.syncing.withLockIfAvailable { _ in
+                do throws(LogError) { return .success(try self.flush(&writer)) } catch { return .failure(error) }
+            }
+            try flushed?.get()
+        }
     }
 
     /// The most sealed segments that wait for their sync when nobody asks for a flush.
@@ -139,7 +146,8 @@ private struct AppendCall {
         var header = batch.header
         let segmentBytes = min(self.config.segmentBytes, Int64(Int32.max))
         guard Int64(header.sizeInBytes) <= segmentBytes else {
-            let message = "a batch of \(header.sizeInBytes) bytes does not fit in a segment of "
+            let message =
+                "a batch of \(header.sizeInBytes) bytes does not fit in a segment of "
                 + "\(self.log.topicPartition): segment.bytes is \(segmentBytes)"
             self.results.append(.failure(.recordListTooLarge(message: message)))
             return
@@ -213,12 +221,14 @@ private struct AppendCall {
         self.headerCount += 1
         self.run.parts.append(UnsafeRawBufferPointer(headerBytes))
         // The pointer outlives the closure: the caller keeps the batches, and with them their storage, alive.
-        self.run.parts.append(batch.bytes.withUnsafeReadableBytes { bytes in
-            UnsafeRawBufferPointer(rebasing: bytes[RecordBatchHeader.byteCount...])
-        })
+        self.run.parts.append(
+            batch.bytes.withUnsafeReadableBytes { bytes in
+                UnsafeRawBufferPointer(rebasing: bytes[RecordBatchHeader.byteCount...])
+            })
         self.run.byteCount += Int64(header.sizeInBytes)
-        self.run.batches.append(RecentBatches.Batch(
-            baseOffset: header.baseOffset, lastOffset: header.lastOffset, position: position))
+        self.run.batches.append(
+            RecentBatches.Batch(
+                baseOffset: header.baseOffset, lastOffset: header.lastOffset, position: position))
         if let entries = writer.indexer.add(
             header, position: position, intervalBytes: self.config.indexIntervalBytes)
         {

@@ -7,12 +7,42 @@ extension PartitionLog {
     /// Puts everything that was appended on stable storage, oldest segment first: then `flushedOffset` is what
     /// `endOffset` was. Costs one fdatasync for each segment written to, nothing when there is nothing to do.
     ///
+    /// Appends go on meanwhile, on another thread; what they add is left for the next flush.
+    ///
     /// A failure fences the log, since what is on the disk after it is unknown; it throws `fenced`.
     public func flush() throws(LogError) {
+        try self.syncing.withLock { _ throws(LogError) in
+            guard let work = try self.beginFlush() else { return }
+            try self.fencing { () throws(FileSystemError) in
+                for segment in work.sealed { try segment.logFile().syncData() }
+                try work.active.syncData()
+            }
+            try self.writer.withLock { writer throws(LogError) in
+                try self.checkWritable()
+                writer.dirtySegments.removeAll { segment in work.sealed.contains { $0 === segment } }
+                self.atomicFlushedOffset.max(work.endOffset, ordering: .releasing)
+            }
+        }
+    }
+
+    /// What a flush has to sync.
+    private struct FlushWork {
+        var sealed: [Segment]
+        var active: any LogFile
+        var endOffset: Int64
+    }
+
+    private func beginFlush() throws(LogError) -> FlushWork? {
         try self.writer.withLock { writer throws(LogError) in
             try self.checkWritable()
-            try self.flush(&writer)
+            guard self.isDirty(writer) else { return nil }
+            try self.syncNames(&writer)
+            return FlushWork(sealed: writer.dirtySegments, active: writer.activeFile, endOffset: writer.endOffset)
         }
+    }
+
+    private func isDirty(_ writer: Writer) -> Bool {
+        writer.endOffset > self.flushedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty
     }
 
     /// Notes that the whole file system was synced after the last append: everything up to `offset` is durable.
@@ -25,10 +55,9 @@ extension PartitionLog {
         }
     }
 
+    /// Flushes while nothing can be appended. The caller holds `syncing`.
     func flush(_ writer: inout Writer) throws(LogError) {
-        guard writer.endOffset > self.flushedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty else {
-            return
-        }
+        guard self.isDirty(writer) else { return }
         let (sealed, active) = (writer.dirtySegments, writer.activeFile)
         try self.syncNames(&writer)
         try self.fencing { () throws(FileSystemError) in
@@ -60,7 +89,9 @@ extension PartitionLog {
     ///
     /// Also closes the files of segments that nobody reads. To be called every minute or so.
     public func advanceRecoveryPoint(force: Bool = false) throws(LogError) -> Int64 {
-        try self.writer.withLock { writer throws(LogError) in
+        // The long part of it without the writer's lock.
+        try self.flush()
+        return try self.withSyncingAndWriter { writer throws(LogError) in
             try self.checkWritable()
             try self.flush(&writer)
             let segments = self.shared.withLock { $0.segments }
@@ -82,7 +113,7 @@ extension PartitionLog {
     /// Without `syncing`, indexes, epochs and snapshot are written but not synced: the caller syncs the whole file
     /// system before it says that the shutdown was clean. The batches are flushed in any case.
     func close(syncing: Bool) throws(LogError) {
-        try self.writer.withLock { writer throws(LogError) in
+        try self.withSyncingAndWriter { writer throws(LogError) in
             defer { self.markClosed() }
             try self.checkWritable()
             try self.flush(&writer)
@@ -95,6 +126,15 @@ extension PartitionLog {
             try self.writeEverythingElse(&writer, syncing: syncing)
             self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
             try self.removeDeletedFiles(&writer, now: .max)
+        }
+    }
+
+    /// Runs `body` while nobody else syncs or appends.
+    private func withSyncingAndWriter<Result: Sendable>(
+        _ body: (inout Writer) throws(LogError) -> Result
+    ) throws(LogError) -> Result {
+        try self.syncing.withLock { _ throws(LogError) in
+            try self.writer.withLock { writer throws(LogError) in try body(&writer) }
         }
     }
 

@@ -38,9 +38,6 @@ extension PartitionLog {
         while true {
             let view = try self.readView(of: next, requested: offset)
             guard let view, next < limitOffset else { return .empty(at: offset) }
-            if let range = view.damage.first(where: { $0.startOffset <= next && next < $0.endOffset }) {
-                throw .corrupt(self.topicPartition, range)
-            }
             do throws(LogError) {
                 if let slice = try self.slice(
                     of: view, from: next, maxBytes: maxBytes, atLeastOneBatch: atLeastOneBatch, upTo: limitOffset)
@@ -83,7 +80,7 @@ extension PartitionLog {
             }
             return nil
         }
-        // Damage between the offset and the next batch is not stepped over in silence.
+        // Damage at the offset, or between it and the next batch, is not stepped over in silence.
         if let range = view.damage.first(where: { $0.endOffset > offset && $0.startOffset < first.baseOffset }) {
             throw .corrupt(self.topicPartition, range)
         }

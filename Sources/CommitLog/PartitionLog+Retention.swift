@@ -71,9 +71,10 @@ extension PartitionLog {
         summaries.reserveCapacity(views.count)
         for view in views {
             let maxTimestamp = try disk { () throws(FileSystemError) in try view.segment.maxTimestamp() }
-            summaries.append(RetentionPolicy.Segment(
-                baseOffset: view.segment.baseOffset, endOffset: view.endOffset, sizeInBytes: view.segment.size,
-                maxTimestamp: maxTimestamp, lastAppendMs: view.segment.lastAppendMs))
+            summaries.append(
+                RetentionPolicy.Segment(
+                    baseOffset: view.segment.baseOffset, endOffset: view.endOffset, sizeInBytes: view.segment.size,
+                    maxTimestamp: maxTimestamp, lastAppendMs: view.segment.lastAppendMs))
         }
         return summaries
     }

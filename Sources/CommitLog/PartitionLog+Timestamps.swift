@@ -7,6 +7,7 @@ import Synchronization
 
 /// A record found by its timestamp.
 public struct TimestampedOffset: Sendable, Hashable {
+    /// The offset of the record.
     public var offset: Int64
     /// Milliseconds since 1970.
     public var timestamp: Int64

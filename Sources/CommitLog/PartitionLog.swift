@@ -7,9 +7,9 @@ import Synchronization
 
 /// The log of one partition: a directory of segments, written at its end and read anywhere.
 ///
-/// Threads: one writer at a time (append, flush, roll, retention, close), which holds the writer's lock while it works
-/// on the disk; readers from any thread, who never wait for it. What both need lies under a second lock that is held
-/// for moments and never while the disk is touched.
+/// Threads: one writer at a time (append, roll, retention, close), which holds the writer's lock while it works on the
+/// disk; one flush at a time, beside the writer; readers from any thread, who wait for neither. What all need lies under
+/// a lock of its own that is held for moments and never while the disk is touched.
 ///
 /// Invariants:
 /// - log start ≤ high watermark ≤ end, flushed ≤ end, recovery point ≤ flushed; all of them only grow.
@@ -70,12 +70,16 @@ public final class PartitionLog: Sendable {
         var isClosed = false
     }
 
+    /// Whose log it is.
     public let topicPartition: TopicPartition
     /// The directory of the partition when it was opened.
     public let directory: String
     let fileSystem: any FileSystem
     let logger: Logger?
 
+    /// Held while batches are synced, and taken before `writer`. The system tells of a failed sync once for each open
+    /// file: were two syncs to run side by side, one could be told of success for what the other saw fail.
+    let syncing = Mutex<Void>(())
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     let atomicLogStartOffset: Atomic<Int64>
@@ -162,6 +166,7 @@ public final class PartitionLog: Sendable {
     /// Why nothing can be appended: the log is fenced or closed. Nil while all is well.
     public var refusal: LogError? { self.shared.withLock { $0.refusal } }
 
+    /// What the log was told about its topic last.
     public var config: LogConfig { self.shared.withLock { $0.config } }
 
     /// Takes effect with the next append or retention.

@@ -66,16 +66,19 @@ extension ProducerEntry {
         }
         guard let entry else { return .append }
         if batch.producerEpoch < entry.epoch {
-            return .reject(.invalidProducerEpoch(
-                message: "\(who) wrote with epoch \(batch.producerEpoch), but its current epoch is \(entry.epoch): "
-                    + "another instance of it has taken over"
-            ))
+            return .reject(
+                .invalidProducerEpoch(
+                    message: "\(who) wrote with epoch \(batch.producerEpoch), but its current epoch is \(entry.epoch): "
+                        + "another instance of it has taken over"
+                ))
         }
         if batch.producerEpoch > entry.epoch {
             if batch.baseSequence == 0 { return .append }
-            return .reject(.outOfOrderSequence(
-                message: "\(who) began its epoch \(batch.producerEpoch) with sequence \(batch.baseSequence) instead of 0"
-            ))
+            return .reject(
+                .outOfOrderSequence(
+                    message:
+                        "\(who) began its epoch \(batch.producerEpoch) with sequence \(batch.baseSequence) instead of 0"
+                ))
         }
         if let known = entry.batches.last(where: {
             $0.baseSequence == batch.baseSequence && $0.lastSequence == batch.lastSequence
@@ -86,15 +89,18 @@ extension ProducerEntry {
         let expected = last == Int32.max ? 0 : last + 1
         if batch.baseSequence == expected { return .append }
         if let oldest = entry.batches.first, self.distance(from: batch.lastSequence, to: oldest.baseSequence) > 0 {
-            return .reject(.duplicateSequence(
-                message: "\(who) sent sequences \(batch.baseSequence) to \(batch.lastSequence) again, which are older "
-                    + "than the last \(entry.batches.count) batches that are remembered: they are in the log already"
-            ))
+            return .reject(
+                .duplicateSequence(
+                    message:
+                        "\(who) sent sequences \(batch.baseSequence) to \(batch.lastSequence) again, which are older "
+                        + "than the last \(entry.batches.count) batches that are remembered: they are in the log already"
+                ))
         }
-        return .reject(.outOfOrderSequence(
-            message: "\(who) with epoch \(batch.producerEpoch) sent sequence \(batch.baseSequence), "
-                + "but the next one is \(expected): records before it were lost or are still to come"
-        ))
+        return .reject(
+            .outOfOrderSequence(
+                message: "\(who) with epoch \(batch.producerEpoch) sent sequence \(batch.baseSequence), "
+                    + "but the next one is \(expected): records before it were lost or are still to come"
+            ))
     }
 
     /// How far ahead `to` is of `from` on the circle of 2^31 sequences; negative when it is behind.
@@ -117,9 +123,10 @@ extension ProducerEntry {
         }
         if batch.isTransactional, self.transactionFirstOffset < 0 { self.transactionFirstOffset = batch.baseOffset }
         if self.batches.count == Self.batchesMax { self.batches.removeFirst() }
-        self.batches.append(Batch(
-            baseSequence: batch.baseSequence, lastSequence: batch.lastSequence, lastOffset: batch.lastOffset,
-            offsetDelta: batch.lastOffsetDelta, timestamp: batch.maxTimestamp
-        ))
+        self.batches.append(
+            Batch(
+                baseSequence: batch.baseSequence, lastSequence: batch.lastSequence, lastOffset: batch.lastOffset,
+                offsetDelta: batch.lastOffsetDelta, timestamp: batch.maxTimestamp
+            ))
     }
 }

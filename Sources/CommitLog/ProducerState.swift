@@ -40,7 +40,8 @@ struct ProducerState: Sendable, Hashable {
         let count = self.entries.count
         self.entries = self.entries.filter { _, entry in
             let last = max(entry.lastAppendMs, entry.lastTimestamp)
-            return entry.transactionFirstOffset >= 0 || now.subtractingReportingOverflow(last).partialValue < expirationMs
+            return entry.transactionFirstOffset >= 0
+                || now.subtractingReportingOverflow(last).partialValue < expirationMs
         }
         return count - self.entries.count
     }
@@ -141,7 +142,9 @@ extension ProducerState {
 
 /// A producer that wrote to a partition, as DescribeProducers tells it (KIP-664).
 public struct ActiveProducer: Sendable, Hashable {
+    /// Handed out once per cluster.
     public var producerID: Int64
+    /// The incarnation of the producer that wrote last.
     public var producerEpoch: Int16
     /// -1 when it is not known.
     public var lastSequence: Int32

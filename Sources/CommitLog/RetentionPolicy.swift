@@ -45,7 +45,8 @@ struct RetentionPolicy: Sendable {
             let age = now.subtractingReportingOverflow(counted)
             if !age.overflow, age.partialValue > config.retentionMs {
                 return .retentionMs(
-                    countedFrom: counted, basis: segment.maxTimestamp >= segment.lastAppendMs ? .recordTime : .appendTime)
+                    countedFrom: counted,
+                    basis: segment.maxTimestamp >= segment.lastAppendMs ? .recordTime : .appendTime)
             }
         }
         if config.retentionBytes >= 0, total - segment.sizeInBytes >= config.retentionBytes {
@@ -63,6 +64,7 @@ public struct DeletedSegment: Sendable, Hashable {
         case appendTime = "append time"
     }
 
+    /// Why a segment was deleted.
     public enum Reason: Sendable, Hashable, CustomStringConvertible {
         /// All of its records lie before the log start offset.
         case logStartOffset
@@ -71,6 +73,7 @@ public struct DeletedSegment: Sendable, Hashable {
         /// The log was larger than `retention.bytes`.
         case retentionBytes(logSize: Int64)
 
+        /// The reason in words, for the log line.
         public var description: String {
             switch self {
             case .logStartOffset:
@@ -84,9 +87,12 @@ public struct DeletedSegment: Sendable, Hashable {
         }
     }
 
+    /// The first offset of the segment.
     public var baseOffset: Int64
     /// The offset after the segment.
     public var endOffset: Int64
+    /// The size of its batches in bytes.
     public var sizeInBytes: Int64
+    /// Why it was deleted.
     public var reason: Reason
 }

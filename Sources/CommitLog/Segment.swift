@@ -272,7 +272,8 @@ final class Segment: Sendable {
     /// files does not grow with the log. They are opened again when needed.
     func releaseIdleFiles() {
         self.state.withLock { state in
-            let isIdle = !state.isUsed && state.offsetIndex?.pending.isEmpty != false
+            let isIdle =
+                !state.isUsed && state.offsetIndex?.pending.isEmpty != false
                 && state.timeIndex?.pending.isEmpty != false
             state.isUsed = false
             guard isIdle else { return }

@@ -151,7 +151,11 @@ extension SegmentIndex.Stored {
             var high = stored.count - 1
             while low < high {
                 let middle = (low + high) / 2
-                if try stored.entry(at: middle, baseOffset: baseOffset) == nil { high = middle } else { low = middle + 1 }
+                if try stored.entry(at: middle, baseOffset: baseOffset) == nil {
+                    high = middle
+                } else {
+                    low = middle + 1
+                }
             }
             stored.count = low
             stored.last = low > 0 ? try stored.entry(at: low - 1, baseOffset: baseOffset) : nil

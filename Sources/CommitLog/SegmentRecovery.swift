@@ -152,9 +152,10 @@ struct SegmentRecovery {
         }
         if self.expected >= self.recoveryPoint { return true }
         if let before = self.outcome.segments.last(where: { $0.baseOffset < segment.baseOffset }) {
-            self.note(DamagedRange(
-                startOffset: self.expected, endOffset: segment.baseOffset, segmentBaseOffset: before.baseOffset,
-                startPosition: before.size, endPosition: before.size))
+            self.note(
+                DamagedRange(
+                    startOffset: self.expected, endOffset: segment.baseOffset, segmentBaseOffset: before.baseOffset,
+                    startPosition: before.size, endPosition: before.size))
         }
         self.expected = segment.baseOffset
         return false
@@ -167,7 +168,8 @@ struct SegmentRecovery {
         let file = try disk { () throws(FileSystemError) in try segment.logFile() }
         let size = segment.size
         var scanner = BatchScanner(file: file, from: start, to: size, window: self.window)
-        let upperOffset = index + 1 < self.outcome.segments.count
+        let upperOffset =
+            index + 1 < self.outcome.segments.count
             ? self.outcome.segments[index + 1].baseOffset : Int64.max
         self.outcome.scannedBytes += size - start
         var isCut = false
@@ -293,9 +295,10 @@ struct SegmentRecovery {
             }
             return true
         case .damaged(let endOffset, let endPosition):
-            self.note(DamagedRange(
-                startOffset: self.expected, endOffset: endOffset, segmentBaseOffset: segment.baseOffset,
-                startPosition: position, endPosition: endPosition))
+            self.note(
+                DamagedRange(
+                    startOffset: self.expected, endOffset: endOffset, segmentBaseOffset: segment.baseOffset,
+                    startPosition: position, endPosition: endPosition))
             self.expected = endOffset
             scanner.seek(to: endPosition)
             return false
@@ -382,9 +385,10 @@ struct SegmentRecovery {
     /// Records that were on stable storage and of which nothing is left, not even bytes.
     private mutating func closeTail() throws(LogError) {
         guard self.expected < self.recoveryPoint, let last = self.outcome.segments.last else { return }
-        self.note(DamagedRange(
-            startOffset: self.expected, endOffset: self.recoveryPoint, segmentBaseOffset: last.baseOffset,
-            startPosition: last.size, endPosition: last.size))
+        self.note(
+            DamagedRange(
+                startOffset: self.expected, endOffset: self.recoveryPoint, segmentBaseOffset: last.baseOffset,
+                startPosition: last.size, endPosition: last.size))
         self.expected = self.recoveryPoint
     }
 }

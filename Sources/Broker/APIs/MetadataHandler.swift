@@ -20,6 +20,10 @@ struct MetadataHandler: APIHandler {
     /// Topics that one request may have made: so many names in one request are a mistake or an attack.
     static let autoCreatedTopicsMax = 100
 
+    /// librdkafka writes the null that asks for all topics with the four bytes it had reserved for a count, although
+    /// one byte is the whole of it from version 9 on (librdkafka issue 5049). Kafka does not look at what is left over.
+    static let trailingBytesMax = 3
+
     let broker: Broker
     let context: RequestContext
 

@@ -4,7 +4,6 @@
 import CommitLog
 import KafkaRecords
 import KafkaTypes
-import Logging
 import NIOCore
 
 /// What an IO thread does with the work it took from its queue. Owned by that thread.
@@ -15,7 +14,7 @@ import NIOCore
 /// - After a failed write or sync nothing of that partition is acknowledged any more; the log fences itself.
 struct CommitCycle {
     private let clock: BrokerClock
-    private let logger: Logger
+    private let syncThread: SyncThread
 
     /// Appends gathered for one partition and not yet written.
     private struct Gathered {
@@ -23,20 +22,15 @@ struct CommitCycle {
         var appends: [IOThread.Append] = []
     }
 
-    /// Written and waiting for the sync.
-    private struct Unsynced {
-        let partition: Partition
-        var answers: [(append: IOThread.Append, result: AppendResult)] = []
-    }
-
     private var gathered: [ObjectIdentifier: Gathered] = [:]
     /// Partitions with gathered appends, in order of their first one.
     private var order: [ObjectIdentifier] = []
-    private var unsynced: [ObjectIdentifier: Unsynced] = [:]
+    /// Written in this cycle, for the sync thread.
+    private var written: [SyncThread.Written] = []
 
-    init(clock: BrokerClock, logger: Logger) {
+    init(clock: BrokerClock, syncThread: SyncThread) {
         self.clock = clock
-        self.logger = logger
+        self.syncThread = syncThread
     }
 
     /// Runs one cycle over everything that was queued.
@@ -51,14 +45,16 @@ struct CommitCycle {
                 }
                 self.gathered[id]?.appends.append(append)
             case .task(let task):
-                // A task sees the log with everything before it written and acknowledged.
+                // A task sees the log with everything before it written.
                 self.writeGathered()
-                self.syncWritten()
                 task()
             }
         }
         self.writeGathered()
-        self.syncWritten()
+        if !self.written.isEmpty {
+            self.syncThread.submit(self.written)
+            self.written.removeAll(keepingCapacity: true)
+        }
     }
 
     /// Writes what was gathered, one vectored write per partition, and answers what does not wait for the disk.
@@ -67,63 +63,35 @@ struct CommitCycle {
         let now = self.clock.wallMilliseconds()
         for id in self.order {
             guard let group = self.gathered[id] else { continue }
-            self.write(group, id: id, now: now)
+            self.write(group, now: now)
         }
         self.gathered.removeAll(keepingCapacity: true)
         self.order.removeAll(keepingCapacity: true)
     }
 
-    private mutating func write(_ group: Gathered, id: ObjectIdentifier, now: Int64) {
+    private mutating func write(_ group: Gathered, now: Int64) {
         let partition = group.partition
         let results = partition.log.append(
             group.appends.map(\.batch),
             leaderEpoch: partition.leaderEpoch.rawValue,
             now: now
         )
-        var waiting = Unsynced(partition: partition)
-        let isDurableOnWrite = partition.currentDurability != .everyCommit
+        let durability = partition.currentDurability
+        var waiting = SyncThread.Written(partition: partition, answers: [])
         for (append, result) in zip(group.appends, results) {
-            switch result {
-            case .failure(let error):
-                append.tracker.complete(append.index, .failure(error))
-            case .success(let appended) where append.waitsForDisk && !isDurableOnWrite:
+            if append.waitsForDisk, durability == .everyCommit, case .success(let appended) = result {
                 waiting.answers.append((append, appended))
-            case .success(let appended):
-                append.tracker.complete(append.index, .success(appended))
+            } else {
+                append.tracker.complete(append.index, result)
             }
         }
-        if isDurableOnWrite { partition.advanceHighWatermark(to: partition.log.endOffset) }
-        self.unsynced[id] = waiting
-    }
-
-    /// Makes durable what was written, then answers what waited for it and lets consumers see it.
-    private mutating func syncWritten() {
-        for waiting in self.unsynced.values {
-            let partition = waiting.partition
-            guard self.isSyncDue(partition) else { continue }
-            do {
-                try partition.log.flush()
-            } catch {
-                self.logger.error(
-                    "sync of a partition's log failed; it takes no more records until the broker restarts",
-                    metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
-                )
-                for (append, _) in waiting.answers {
-                    append.tracker.complete(append.index, .failure(.storage(error)))
-                }
-                continue
-            }
-            partition.advanceHighWatermark(to: partition.log.flushedOffset)
-            for (append, result) in waiting.answers { append.tracker.complete(append.index, .success(result)) }
-        }
-        self.unsynced.removeAll(keepingCapacity: true)
-    }
-
-    private func isSyncDue(_ partition: Partition) -> Bool {
-        switch partition.currentDurability {
-        case .everyCommit: true
+        switch durability {
+        case .everyCommit:
+            self.written.append(waiting)
         case .relaxed(let messages, _):
-            messages.map { partition.log.endOffset - partition.log.flushedOffset >= $0 } ?? false
+            partition.advanceHighWatermark(to: partition.log.endOffset)
+            let unflushed = partition.log.endOffset - partition.log.flushedOffset
+            if let messages, unflushed >= messages { self.written.append(waiting) }
         }
     }
 }

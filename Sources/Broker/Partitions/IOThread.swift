@@ -8,9 +8,9 @@ import NIOCore
 
 /// A thread that writes the logs of the partitions assigned to it.
 ///
-/// It works in commit cycles: take everything that is queued, write it, answer what does not wait for the disk, make
-/// what was written durable, answer the rest and move the high watermarks. While one cycle waits for the disk the next
-/// one's work gathers, so the busier the broker, the more appends share one sync (group commit).
+/// It works in commit cycles: take everything that is queued, write it, answer what does not wait for the disk, and hand
+/// the rest to the sync thread at its side. While that one waits for the disk the next cycles are written, so the busier
+/// the broker, the more appends share one sync (group commit).
 final class IOThread: Sendable {
     /// A batch on its way to the log.
     struct Append: Sendable {
@@ -31,11 +31,14 @@ final class IOThread: Sendable {
 
     private let queue = WorkQueue<Work>()
     private let thread: Thread
+    private let syncThread: SyncThread
 
     init(index: Int, clock: BrokerClock, logger: Logger) {
         let queue = self.queue
+        let syncThread = SyncThread(index: index, logger: logger)
+        self.syncThread = syncThread
         self.thread = Thread(name: "martlet-io-\(index)") {
-            var cycle = CommitCycle(clock: clock, logger: logger)
+            var cycle = CommitCycle(clock: clock, syncThread: syncThread)
             while true {
                 let work = queue.takeAll()
                 if work.isEmpty { return }
@@ -76,9 +79,10 @@ final class IOThread: Sendable {
         if isAccepted { _ = done.takeFirst() }
     }
 
-    /// Finishes what is queued, then ends the thread and waits for it.
+    /// Finishes what is queued, then ends both threads and waits for them.
     func close() {
         self.queue.close()
         self.thread.join()
+        self.syncThread.close()
     }
 }

@@ -50,7 +50,9 @@ final class Partition: Sendable {
         self.waiters.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(observer)) }
     }
 
-    /// Makes everything up to `offset` visible to consumers, and wakes those that wait. On the IO thread only.
+    /// Makes everything up to `offset` visible to consumers, and wakes those that wait.
+    ///
+    /// Two threads may do so at once when a topic's durability changes; a waiting fetch is then woken once too often.
     func advanceHighWatermark(to offset: Int64) {
         let before = self.log.highWatermark
         self.log.advanceHighWatermark(to: offset)

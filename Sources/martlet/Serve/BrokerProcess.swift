@@ -85,7 +85,7 @@ struct BrokerProcess {
             ]
         )
 
-        await self.waitForSignal(signals) {
+        await self.serve(until: signals, server) {
             try? await housekeeping.stop().get()
             await server.shutDown(grace: Self.drainGrace)
         }
@@ -95,15 +95,28 @@ struct BrokerProcess {
         self.logger.info("stopped; the shutdown was clean")
     }
 
-    /// Runs `drain` at the first signal, and stops waiting for it at the second.
-    private func waitForSignal(_ signals: UnixSignalsSequence, drain: @escaping @Sendable () async -> Void) async {
-        var iterator = signals.makeAsyncIterator()
-        guard let first = await iterator.next() else { return }
-        self.logger.info("stopping", metadata: ["signal": "\(first)"])
+    /// Runs `drain` at the first signal; at the second, connections are closed with what they have under way.
+    private func serve(
+        until signals: UnixSignalsSequence,
+        _ server: BrokerServer,
+        drain: @escaping @Sendable () async -> Void
+    ) async {
+        let (stopRequests, stop) = AsyncStream<Void>.makeStream()
         await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { await drain() }
-            tasks.addTask { for await _ in signals { return } }
-            await tasks.next()
+            tasks.addTask {
+                var isStopping = false
+                for await signal in signals {
+                    self.logger.info(
+                        isStopping ? "stopping without waiting for requests under way" : "stopping",
+                        metadata: ["signal": "\(signal)"]
+                    )
+                    if isStopping { server.closeConnections() }
+                    isStopping = true
+                    stop.finish()
+                }
+            }
+            for await _ in stopRequests {}
+            await drain()
             tasks.cancelAll()
         }
     }

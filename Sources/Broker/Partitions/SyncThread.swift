@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import CommitLog
+import Logging
+
+/// Makes durable what an IO thread has written, beside it: while this one waits for the disk, the IO thread writes the
+/// next cycle, so appends that do not wait for the disk never do.
+///
+/// It takes everything that was written since it last looked, syncs each partition once, answers the appends that
+/// waited, and moves the high watermarks (group commit).
+final class SyncThread: Sendable {
+    /// Appends of one partition that are written and wait for the sync.
+    struct Written: Sendable {
+        let partition: Partition
+        var answers: [(append: IOThread.Append, result: AppendResult)]
+    }
+
+    private let queue = WorkQueue<Written>()
+    private let thread: Thread
+
+    init(index: Int, logger: Logger) {
+        let queue = self.queue
+        self.thread = Thread(name: "martlet-sync-\(index)") {
+            while true {
+                let work = queue.takeAll()
+                if work.isEmpty { return }
+                Self.sync(Array(work), logger)
+            }
+        }
+    }
+
+    /// Queues what was written; it must be all of the partition's appends since the last time, in order.
+    func submit(_ written: [Written]) {
+        if !self.queue.append(contentsOf: written) {
+            for item in written {
+                for (append, _) in item.answers {
+                    append.tracker.complete(append.index, .failure(.storage(.closed(item.partition.topicPartition))))
+                }
+            }
+        }
+    }
+
+    /// Syncs what is queued, then ends the thread and waits for it.
+    func close() {
+        self.queue.close()
+        self.thread.join()
+    }
+
+    /// One commit cycle. The order of partitions is that of their first append; several entries of one share a sync.
+    private static func sync(_ work: [Written], _ logger: Logger) {
+        var outcomes: [ObjectIdentifier: Result<Void, LogError>] = [:]
+        for item in work {
+            let id = ObjectIdentifier(item.partition)
+            let outcome = outcomes[id] ?? self.flush(item.partition, logger)
+            outcomes[id] = outcome
+            for (append, result) in item.answers {
+                append.tracker.complete(
+                    append.index,
+                    outcome.map { result }.mapError { .storage($0) }
+                )
+            }
+        }
+    }
+
+    private static func flush(_ partition: Partition, _ logger: Logger) -> Result<Void, LogError> {
+        do throws(LogError) {
+            try partition.log.flush()
+            partition.advanceHighWatermark(to: partition.log.flushedOffset)
+            return .success(())
+        } catch {
+            if case .closed = error {
+                // Deleted meanwhile; whoever waits is told so.
+            } else {
+                logger.error(
+                    "sync of a partition's log failed; it takes no more records until the broker restarts",
+                    metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
+                )
+            }
+            return .failure(error)
+        }
+    }
+}
