@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Foundation
+import Testing
+
+/// How a broker ends.
+enum Ending: CaseIterable, CustomTestStringConvertible {
+    case stop
+    case kill
+
+    var testDescription: String {
+        switch self {
+        case .stop: "SIGTERM"
+        case .kill: "kill -9"
+        }
+    }
+}
+
+extension BrokerUnderTest {
+    func end(_ ending: Ending) async throws {
+        switch ending {
+        case .stop: try await self.stop()
+        case .kill: try await self.kill()
+        }
+    }
+}
+
+extension Interop {
+    @Suite("Nothing acknowledged is lost") struct RestartTests {
+        @Test("records, topics, configs and the cluster's id outlive a restart", arguments: Ending.allCases)
+        func everythingStays(ending: Ending) async throws {
+            try await withBroker { broker in
+                let records = (0..<300).map {
+                    Record(
+                        partition: $0 % 3,
+                        timestamp: 1_000_000 + $0,
+                        key: Data("\($0)".utf8),
+                        value: Data("v\($0)".utf8)
+                    )
+                }
+                let sorted = records.inOrder.map(\.content)
+                let state: [JSON] = [
+                    ["do": "describe_topic", "topic": "kept"], ["do": "describe_cluster"],
+                    ["do": "describe_configs", "type": "topic", "name": "kept"],
+                    ["do": "offsets", "topic": "kept", "partition": 1, "times": [1_000_100]],
+                ]
+                let created = try await broker.run(
+                    .confluent,
+                    [
+                        "do": "create_topic", "topic": "kept", "partitions": 3,
+                        "configs": ["segment.bytes": "1048576", "retention.ms": "-1"],
+                    ]
+                )
+                #expect(created[0].error == nil)
+                for (client, codec) in zip(Client.allCases, ["zstd", "gzip", "none"]) {
+                    try await broker.produce(client, "kept", records.inOrder, ProduceOptions(codec: codec))
+                }
+                let before = try await broker.finish(broker.begin(.kafkaPython, state))
+                try await broker.end(ending)
+                try await broker.start()
+                #expect(try await broker.finish(broker.begin(.kafkaPython, state)) == before)
+                for reader in Client.allCases {
+                    let read = try await broker.consume(reader, "kept", from: [0: 0, 1: 0, 2: 0], count: 900)
+                    let expected = sorted.splitByPartition.flatMap { $0 + $0 + $0 }
+                    #expect(read.map(\.content) == expected, "read by \(reader)")
+                }
+                let next = try await broker.run(
+                    .confluent, BrokerUnderTest.produceStep("kept", [Record(partition: 2, value: Data("next".utf8))])
+                )
+                #expect(next[0]["deliveries"][0]["offset"].int == 300)
+            }
+        }
+
+        @Test(
+            "a producer that goes on through a restart loses nothing and doubles nothing",
+            arguments: Library.clients, Ending.allCases
+        )
+        func runningProducer(library: Library, ending: Ending) async throws {
+            try await withBroker { broker in
+                let producer = try await RunningProducer(library, on: broker)
+                try await producer.waitForAcknowledged(1000)
+                try await broker.end(ending)
+                try await broker.start()
+                try await producer.waitForMore(1000)
+                try await producer.finishAndCheck()
+            }
+        }
+
+        @Test("five kill -9 in a row lose nothing and double nothing")
+        func killCycles() async throws {
+            var seeds = SystemRandomNumberGenerator()
+            let seed = UInt64.random(in: 0...UInt64.max, using: &seeds)
+            try await withBroker { broker in
+                var random = SplitMix(state: seed)
+                let producer = try await RunningProducer(.confluent, on: broker)
+                for _ in 1...5 {
+                    let count = Int.random(in: 50...2500, using: &random)
+                    try await producer.waitForMore(count)
+                    try await broker.kill()
+                    try await broker.start()
+                }
+                try await producer.waitForMore(100)
+                try await producer.finishAndCheck("seed \(seed)")
+            }
+        }
+    }
+}
+
+/// An idempotent producer that sends numbered records until it is told to stop, whatever happens to the broker.
+private struct RunningProducer {
+    private static let partitions = 3
+    private static let recordBytes = 200
+    private static let recordsPerSecond = 5000
+    private static let waitLimit = Duration.seconds(60)
+    private static let pollInterval = Duration.milliseconds(2)
+
+    let broker: BrokerUnderTest
+    private let program: ChildProcess
+    private let progressFile: URL
+    private let stopFile: URL
+
+    init(_ library: Library, on broker: BrokerUnderTest) async throws {
+        self.broker = broker
+        self.progressFile = try broker.file("progress")
+        self.stopFile = try broker.file("stop")
+        try await broker.run(
+            library, ["do": "create_topic", "topic": "running", "partitions": .number(Self.partitions)]
+        )
+        self.program = try broker.begin(
+            library,
+            [
+                [
+                    "do": "produce_sequence", "topic": "running", "partitions": .number(Self.partitions),
+                    "size": .number(Self.recordBytes), "recordsPerSecond": .number(Self.recordsPerSecond),
+                    "progressFile": .string(self.progressFile.path), "stopFile": .string(self.stopFile.path),
+                ]
+            ]
+        )
+    }
+
+    /// How many records the broker has acknowledged, about.
+    private var acknowledged: Int {
+        (try? String(contentsOf: self.progressFile, encoding: .utf8)).flatMap(Int.init) ?? 0
+    }
+
+    func waitForMore(_ count: Int) async throws { try await self.waitForAcknowledged(self.acknowledged + count) }
+
+    func waitForAcknowledged(_ count: Int) async throws {
+        let clock = ContinuousClock()
+        let deadline = clock.now + Self.waitLimit
+        while self.acknowledged < count {
+            try #require(
+                self.program.process.isRunning && clock.now < deadline,
+                "\(self.acknowledged) of \(count) records are acknowledged: \(self.program.errorText)"
+            )
+            try await Task.sleep(for: Self.pollInterval)
+        }
+    }
+
+    /// Lets the producer send what it has begun, and reads everything back.
+    func finishAndCheck(_ comment: String = "") async throws {
+        try Data().write(to: self.stopFile)
+        let sent = try await self.broker.finish(self.program)[0]
+        #expect(sent["failures"] == [], "\(comment)")
+        #expect(sent["sent"] == sent["acknowledged"], "\(comment)")
+        for reader in Library.clients {
+            let read = try await self.broker.run(
+                reader,
+                [
+                    "do": "consume_sequence", "topic": "running", "partitions": .number(Self.partitions),
+                    "size": .number(Self.recordBytes),
+                ]
+            )
+            #expect(read[0] == ["count": sent["sent"], "problems": []], "read by \(reader), \(comment)")
+        }
+    }
+}
+
+/// A small generator that gives the same numbers for the same seed.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        self.state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = self.state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+extension [Record] {
+    /// One array for each partition, in the order of the partitions.
+    fileprivate var splitByPartition: [[Record]] {
+        Dictionary(grouping: self, by: \.partition).sorted { $0.key < $1.key }.map(\.value)
+    }
+}
