@@ -51,8 +51,9 @@ struct AppendReadTests {
         try log.put(batch("a", "b"))
         #expect(try log.read(from: 2, maxBytes: 100, atLeastOneBatch: true, upTo: .max).isEmpty)
         for offset in [-1, 3, Int64.max] as [Int64] {
-            #expect(throws: LogError.offsetOutOfRange(
-                testPartition, requested: offset, logStartOffset: 0, endOffset: 2)
+            #expect(
+                throws: LogError.offsetOutOfRange(
+                    testPartition, requested: offset, logStartOffset: 0, endOffset: 2)
             ) {
                 try log.read(from: offset, maxBytes: 100, atLeastOneBatch: true, upTo: .max)
             }

@@ -168,7 +168,8 @@ struct FaultTests {
         #expect(try log.records(from: log.endOffset - 1).map(\.value) == ["after"])
     }
 
-    @Test("power loss at every single step of append, flush, roll, delete and close loses nothing acknowledged",
+    @Test(
+        "power loss at every single step of append, flush, roll, delete and close loses nothing acknowledged",
         arguments: [1, 2, 3] as [UInt64])
     func powerLoss(seed: UInt64) throws {
         let whole = SimulatedFileSystem(directories: ["/data"])

@@ -39,7 +39,8 @@ struct LogDirectoryTests {
             #expect(try directory.metaProperties() == nil)
             try directory.writeMetaProperties(
                 MetaProperties(clusterID: "cluster", nodeID: 4, directoryID: self.topicID))
-            let logs = try directory.createLogs([self.new("a", 0), self.new("a", 1), self.new("b-c", 12)], now: testNow)
+            let logs = try directory.createLogs(
+                [self.new("a", 0), self.new("a", 1), self.new("b-c", 12)], now: testNow)
             #expect(throws: LogError.partitionExists(self.partition("a", 1))) {
                 try directory.createLogs([self.new("a", 1)], now: testNow)
             }
@@ -60,9 +61,10 @@ struct LogDirectoryTests {
         #expect(directory.wasCleanShutdown)
         #expect(!RawFile.exists(self.path + "/.kafka_cleanshutdown"))
         #expect(try directory.metaProperties()?.nodeID == 4)
-        #expect(try directory.partitions() == [
-            self.partition("a", 0), self.partition("a", 1), self.partition("b-c", 12),
-        ])
+        #expect(
+            try directory.partitions() == [
+                self.partition("a", 0), self.partition("a", 1), self.partition("b-c", 12),
+            ])
         #expect(try directory.openLogs(now: testNow) { _ in LogConfig() }.isEmpty)
         let log = try #require(directory.log(self.partition("a", 0)))
         #expect(log.logStartOffset == 2 && log.endOffset == 3 && log.highWatermark == 3)
@@ -107,9 +109,10 @@ struct LogDirectoryTests {
             try directory.deleteLogs([self.partition("a", 0), self.partition("none", 0)], deletionID: self.topicID)
             #expect(directory.log(self.partition("a", 0)) == nil)
             #expect(throws: LogError.closed(self.partition("a", 0))) { try log.values }
-            #expect(log.append([batch("z")], leaderEpoch: 0, now: testNow) == [
-                .failure(.storage(.closed(self.partition("a", 0))))
-            ])
+            #expect(
+                log.append([batch("z")], leaderEpoch: 0, now: testNow) == [
+                    .failure(.storage(.closed(self.partition("a", 0))))
+                ])
             #expect(try slice.bytes().readableBytes == slice.byteCount)
             #expect(try self.text("recovery-point-offset-checkpoint") == "0\n1\nb 0 0\n")
             #expect(RawFile.exists(self.path + "/a-0.123456789abc4def8edcba9876543210-delete"))
@@ -139,10 +142,12 @@ struct LogDirectoryTests {
         #expect(log.logStartOffset == 0 && log.endOffset == 1 && log.damagedRanges.isEmpty)
     }
 
-    @Test("malformed checkpoints and metadata are ignored, not trusted and not fatal", arguments: [
-        "", "0", "0\n", "1\n0\n", "0\n2\na 0 1\n", "0\n1\na 0 -5\n", "0\n1\na x 5\n", "0\n1\na 0 5 6\n",
-        "0\n-1\n", "0\n99999999999999999999\n", "0\n1\na 0 5\ngarbage\n", "\u{0}\u{0}\u{0}",
-    ])
+    @Test(
+        "malformed checkpoints and metadata are ignored, not trusted and not fatal",
+        arguments: [
+            "", "0", "0\n", "1\n0\n", "0\n2\na 0 1\n", "0\n1\na 0 -5\n", "0\n1\na x 5\n", "0\n1\na 0 5 6\n",
+            "0\n-1\n", "0\n99999999999999999999\n", "0\n1\na 0 5\ngarbage\n", "\u{0}\u{0}\u{0}",
+        ])
     func malformed(text: String) throws {
         do {
             let directory = try self.open()
@@ -174,13 +179,15 @@ struct LogDirectoryTests {
 
     @Test("meta.properties is read as Kafka writes it, and anything else is malformed")
     func metaProperties() throws {
-        let text = "#\n#Sat Nov 21 09:00:00 UTC 2026\ncluster.id=abc\nversion=1\nnode.id=1\ndirectory.id=\(self.topicID)\n"
+        let text =
+            "#\n#Sat Nov 21 09:00:00 UTC 2026\ncluster.id=abc\nversion=1\nnode.id=1\ndirectory.id=\(self.topicID)\n"
         let read = try MetaProperties.parse(text, path: "x")
         #expect(read == MetaProperties(clusterID: "abc", nodeID: 1, directoryID: self.topicID))
         #expect(try MetaProperties.parse(read.text, path: "x") == read)
-        for text in ["", "version=0\n", "version=1\ncluster.id=\nnode.id=1", "version=1\ncluster.id=a\nnode.id=-1",
-            "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=zz"]
-        {
+        for text in [
+            "", "version=0\n", "version=1\ncluster.id=\nnode.id=1", "version=1\ncluster.id=a\nnode.id=-1",
+            "version=1\ncluster.id=a\nnode.id=1\ndirectory.id=zz",
+        ] {
             #expect(throws: LogError.self) { try MetaProperties.parse(text, path: "x") }
         }
     }

@@ -128,7 +128,9 @@ extension PartitionLog {
             let batches = try self.batches(from: next, maxBytes: maxBytes, upTo: limit)
             guard !batches.isEmpty else { return seen }
             for batch in batches {
-                guard batch.verifyChecksum() else { throw TestFailure("the batch at \(batch.header.baseOffset) is damaged") }
+                guard batch.verifyChecksum() else {
+                    throw TestFailure("the batch at \(batch.header.baseOffset) is damaged")
+                }
                 var records = try batch.records()
                 while let record = try records.next() {
                     guard record.offset >= next else { continue }

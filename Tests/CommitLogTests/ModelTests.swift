@@ -63,7 +63,9 @@ struct ModelTests {
     private static func shape(_ step: Int, _ model: ModelLog, _ generator: inout SeededGenerator) -> BatchShape {
         let count = Int.random(in: 1...4, using: &generator)
         var shape = BatchShape(
-            values: (0..<count).map { "\(step).\($0)-" + String(repeating: "v", count: Int.random(in: 0..<200, using: &generator)) },
+            values: (0..<count).map {
+                "\(step).\($0)-" + String(repeating: "v", count: Int.random(in: 0..<200, using: &generator))
+            },
             timestamps: (0..<count).map { _ in testNow + Int64.random(in: -500...500, using: &generator) },
             codec: CompressionCodec.allCases.randomElement(using: &generator)!)
         guard generator.oneIn(2) else { return shape }
@@ -99,7 +101,9 @@ struct ModelTests {
         for (answer, wanted) in zip(answers, expected) {
             switch answer {
             case .success(let result):
-                #expect(wanted == (result.isDuplicate ? .duplicate(result.baseOffset) : .at(result.baseOffset)), "\(generator)")
+                #expect(
+                    wanted == (result.isDuplicate ? .duplicate(result.baseOffset) : .at(result.baseOffset)),
+                    "\(generator)")
             case .failure(let error):
                 #expect(wanted == .refused, "\(generator): \(error)")
             }

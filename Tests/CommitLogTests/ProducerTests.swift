@@ -131,6 +131,23 @@ struct ProducerTests {
         }
     }
 
+    @Test("a snapshot past the end of a log that was cut is not believed when the log has grown again")
+    func snapshotPastTheEnd() throws {
+        let log = try PartitionLog.openTest(self.directory.path)
+        for sequence in 0..<3 as Range<Int32> { try log.put(sequenced(1, producer: 9, from: sequence)) }
+        #expect(try log.advanceRecoveryPoint(force: true) == 3)
+        let path = self.directory.path + "/" + segmentFile(0, "log")
+        try RawFile.truncate(path, to: try RawFile.read(path).count - 1)
+        // The checkpoint with the new recovery point was not written any more.
+        let cut = try PartitionLog.openTest(self.directory.path, recovery: .unclean(recoveryPoint: 0))
+        #expect(cut.endOffset == 2)
+        try cut.put(sequenced(1, producer: 5, from: 0))
+        try cut.flush()
+        let grown = try PartitionLog.openTest(self.directory.path, recovery: .unclean(recoveryPoint: 0))
+        #expect(self.word(grown, sequenced(1, producer: 9, from: 2)) == "at 3")
+        #expect(self.word(grown, sequenced(1, producer: 5, from: 0)) == "duplicate 2")
+    }
+
     @Test("the snapshot is laid out as Kafka's version 1")
     func snapshotBytes() throws {
         var state = ProducerState()
@@ -139,7 +156,8 @@ struct ProducerTests {
             baseSequence: 20, recordCount: 3)
         state.add(header, appendedMs: 50, producersMax: 10)
         let bytes = state.snapshot
-        let body: [UInt8] = [0, 0, 0, 1]
+        let body: [UInt8] =
+            [0, 0, 0, 1]
             + [0, 0, 0, 0, 0, 0, 0, 9] + [0, 3] + [0, 0, 0, 22] + [0, 0, 0, 0, 0, 0, 0, 102] + [0, 0, 0, 2]
             + [0, 0, 0, 0, 0, 0, 0, 7] + [255, 255, 255, 255] + [255, 255, 255, 255, 255, 255, 255, 255]
         #expect(Array(bytes[..<2]) == [0, 1])

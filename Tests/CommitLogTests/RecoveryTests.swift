@@ -202,9 +202,10 @@ struct RecoveryTests {
             offset: Int64 = 5, point: Int64, follower: RecoveryDecision.Follower? = nil, next: Int64? = nil,
             unwritten: Bool
         ) -> RecoveryDecision {
-            .decide(Site(
-                offset: offset, recoveryPoint: point, follower: follower, nextSegmentBase: next,
-                looksUnwritten: unwritten, fileEnd: 100))
+            .decide(
+                Site(
+                    offset: offset, recoveryPoint: point, follower: follower, nextSegmentBase: next,
+                    looksUnwritten: unwritten, fileEnd: 100))
         }
         for unwritten in [true, false] {
             #expect(decide(point: 5, unwritten: unwritten) == .cut)
@@ -425,7 +426,8 @@ struct RecoveryTests {
             var bytes = try RawFile.read(path)
             guard !bytes.isEmpty else { continue }
             switch Int.random(in: 0..<4, using: &generator) {
-            case 0: bytes[Int.random(in: bytes.indices, using: &generator)] ^= UInt8.random(in: 1...255, using: &generator)
+            case 0:
+                bytes[Int.random(in: bytes.indices, using: &generator)] ^= UInt8.random(in: 1...255, using: &generator)
             case 1: bytes.removeLast(Int.random(in: 1...bytes.count, using: &generator))
             case 2: bytes += (0..<100).map { _ in UInt8.random(in: 0...255, using: &generator) }
             default:
@@ -435,7 +437,8 @@ struct RecoveryTests {
             try RawFile.write(bytes, to: path)
         }
         let recovery: PartitionLog.Recovery =
-            Bool.random(using: &generator) ? .clean : .unclean(recoveryPoint: Int64.random(in: 0...60, using: &generator))
+            Bool.random(using: &generator)
+            ? .clean : .unclean(recoveryPoint: Int64.random(in: 0...60, using: &generator))
         guard let reopened = try? PartitionLog.openTest(self.directory.path, config: config, recovery: recovery) else {
             return
         }

@@ -88,9 +88,11 @@ struct SegmentTests {
         config.indexIntervalBytes = 200
         let log = try PartitionLog.openTest(self.directory.path, config: config)
         for index in 0..<50 as Range<Int64> {
-            try log.put(makeBatch(BatchShape(
-                values: ["a\(index)", "b\(index)"], timestamps: [index * 10, index * 10 + 5],
-                codec: index % 2 == 0 ? .none : .zstd)))
+            try log.put(
+                makeBatch(
+                    BatchShape(
+                        values: ["a\(index)", "b\(index)"], timestamps: [index * 10, index * 10 + 5],
+                        codec: index % 2 == 0 ? .none : .zstd)))
         }
         func check(_ log: PartitionLog) throws {
             for timestamp in 0...495 as ClosedRange<Int64> {
@@ -104,8 +106,9 @@ struct SegmentTests {
         try check(log)
         try log.close()
         try check(try PartitionLog.openTest(self.directory.path, config: config))
-        try check(try PartitionLog.openTest(
-            self.directory.path, config: config, recovery: .unclean(recoveryPoint: 0)))
+        try check(
+            try PartitionLog.openTest(
+                self.directory.path, config: config, recovery: .unclean(recoveryPoint: 0)))
     }
 
     @Test("the largest timestamp may lie anywhere in the log")
@@ -127,8 +130,10 @@ struct SegmentTests {
             RetentionPolicy.Segment(
                 baseOffset: base, endOffset: end, sizeInBytes: 10, maxTimestamp: time, lastAppendMs: append)
         }
-        let segments = [segment(0, 5, time: 50, append: 10), segment(5, 9, time: 1, append: 60),
-            segment(9, 12, time: 500, append: 60)]
+        let segments = [
+            segment(0, 5, time: 50, append: 10), segment(5, 9, time: 1, append: 60),
+            segment(9, 12, time: 500, append: 60),
+        ]
         func reasons(now: Int64, highWatermark: Int64 = 12, logStart: Int64 = 0) -> [DeletedSegment.Reason] {
             RetentionPolicy.deletable(
                 segments, logStartOffset: logStart, highWatermark: highWatermark, now: now, config: config)
@@ -246,7 +251,9 @@ struct SegmentTests {
         #expect(
             try RawFile.read(self.directory.path + "/" + segmentFile(0, "timeindex"))
                 == [0, 0, 0, 0, 0, 0, 1, 0xf4, 0, 0, 0, 0])
-        #expect(try String(
-            decoding: RawFile.read(self.directory.path + "/leader-epoch-checkpoint"), as: UTF8.self) == "0\n1\n0 0\n")
+        #expect(
+            try String(
+                decoding: RawFile.read(self.directory.path + "/leader-epoch-checkpoint"), as: UTF8.self)
+                == "0\n1\n0 0\n")
     }
 }
