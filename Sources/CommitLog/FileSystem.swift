@@ -51,6 +51,11 @@ public protocol LogFile: AnyObject, Sendable {
     /// Reads into the buffer from a byte position: the count is smaller than the buffer only at the end of the file,
     /// and 0 at or past the end.
     func read(into buffer: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileSystemError) -> Int
+    /// The same, but never waits for the disk: nil when the bytes are not all in memory. What a simulation does by
+    /// itself is to read them, as its memory is its disk.
+    func readCached(
+        into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    ) throws(FileSystemError) -> Int?
     /// Writes the parts one after another from a byte position, all of them or it throws; after a throw any part of
     /// them may be in the file.
     func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError)
@@ -61,6 +66,14 @@ public protocol LogFile: AnyObject, Sendable {
     /// Returns when the bytes, and the length needed to read them, are on stable storage. A throw leaves it unknown
     /// what is there: calling again proves nothing.
     func syncData() throws(FileSystemError)
+}
+
+extension LogFile {
+    public func readCached(
+        into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    ) throws(FileSystemError) -> Int? {
+        try self.read(into: buffer, at: position)
+    }
 }
 
 /// A lock that is held while this object lives.

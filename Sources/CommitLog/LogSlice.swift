@@ -31,6 +31,36 @@ public struct LogSlice: Sendable {
     /// Nothing lies between the offset asked for and the limit, or it did not fit.
     public var isEmpty: Bool { self.byteCount == 0 }
 
+    /// Whether the last byte can be read without waiting for the disk; the rest is most likely there, too, as the
+    /// system reads files forward.
+    func endIsCached() throws(LogError) -> Bool {
+        guard let file = self.file, self.byteCount > 0 else { return true }
+        return try disk { () throws(FileSystemError) in
+            try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { (byte) throws(FileSystemError) in
+                try file.readCached(into: byte, at: self.position + Int64(self.byteCount) - 1) == 1
+            }
+        }
+    }
+
+    /// Waits until the slice is in memory, so that sending it does not have to. Linear in what is not there.
+    public func load() throws(LogError) {
+        guard let file = self.file, self.byteCount > 0 else { return }
+        try disk { () throws(FileSystemError) in
+            try withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { (byte) throws(FileSystemError) in
+                var position = self.position
+                let end = self.position + Int64(self.byteCount)
+                // A byte of each page is enough; the system reads ahead of a reader that goes forward.
+                while position < end {
+                    _ = try file.read(into: byte, at: position)
+                    position += Self.pageByteCount
+                }
+            }
+        }
+    }
+
+    /// What the page cache holds as one.
+    private static var pageByteCount: Int64 { 4_096 }
+
     /// Reads the slice. Linear in `byteCount`. Throws `storage` when the disk fails or the file has become shorter.
     public func bytes() throws(LogError) -> ByteBuffer {
         guard let file = self.file, self.byteCount > 0 else { return ByteBuffer() }

@@ -171,6 +171,31 @@ final class POSIXLogFile: LogFile {
         return done
     }
 
+    func readCached(
+        into buffer: UnsafeMutableRawBufferPointer, at position: Int64
+    ) throws(FileSystemError) -> Int? {
+        #if canImport(Darwin)
+        return nil
+        #else
+        var done = 0
+        // A short count may mean the end of the file or of what is in memory; the next call tells.
+        while done < buffer.count {
+            var vector = iovec(iov_base: buffer.baseAddress! + done, iov_len: min(buffer.count - done, Self.byteCountMax))
+            let count = systemCall {
+                preadv2(self.fileDescriptor, &vector, 1, off_t(position) + off_t(done), readWithoutWaiting)
+            }
+            if count == 0 { break }
+            if count < 0 {
+                // Not every file system can tell; those that cannot are read as if nothing were in memory.
+                if errno == EAGAIN || errno == EOPNOTSUPP { return nil }
+                throw lastError(.read, self.path)
+            }
+            done += count
+        }
+        return done
+        #endif
+    }
+
     func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError) {
         var vectors: [iovec] = []
         vectors.reserveCapacity(parts.count)
@@ -238,6 +263,15 @@ final class POSIXFileLock: FileLock {
 /// The C library has it, and Swift's view of its headers leaves it out, since they ask for `_GNU_SOURCE`.
 @_silgen_name("syncfs")
 private func syncfs(_ descriptor: Int32) -> Int32
+
+/// Hidden for the same reason.
+@_silgen_name("preadv2")
+private func preadv2(
+    _ descriptor: Int32, _ vectors: UnsafePointer<iovec>, _ count: Int32, _ position: off_t, _ flags: Int32
+) -> Int
+
+/// RWF_NOWAIT: fail with EAGAIN where the bytes are not in the page cache.
+private let readWithoutWaiting: Int32 = 8
 #endif
 
 /// Makes a call again for as long as a signal interrupts it.

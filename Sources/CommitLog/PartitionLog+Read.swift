@@ -34,16 +34,41 @@ extension PartitionLog {
     public func read(
         from offset: Int64, maxBytes: Int, atLeastOneBatch: Bool, upTo limitOffset: Int64
     ) throws(LogError) -> LogSlice {
+        let bounds = ReadBounds(maxBytes: maxBytes, atLeastOneBatch: atLeastOneBatch, limitOffset: limitOffset)
+        return try self.read(from: offset, bounds, .mayWait)
+    }
+
+    /// The same, but never waits for the disk: nil when the batches or the way to them are not in memory. Made for
+    /// event loops. Whether the records are in memory is told from the last of them.
+    public func readCached(
+        from offset: Int64, maxBytes: Int, atLeastOneBatch: Bool, upTo limitOffset: Int64
+    ) throws(LogError) -> LogSlice? {
+        let bounds = ReadBounds(maxBytes: maxBytes, atLeastOneBatch: atLeastOneBatch, limitOffset: limitOffset)
+        do throws(LogError) {
+            let slice = try self.read(from: offset, bounds, .cachedOnly)
+            return try slice.endIsCached() ? slice : nil
+        } catch {
+            if case .storage(let failure) = error, failure.wouldWait { return nil }
+            throw error
+        }
+    }
+
+    /// What a read may give.
+    private struct ReadBounds {
+        var maxBytes: Int
+        var atLeastOneBatch: Bool
+        var limitOffset: Int64
+    }
+
+    private func read(
+        from offset: Int64, _ bounds: ReadBounds, _ access: ReadAccess
+    ) throws(LogError) -> LogSlice {
         var next = offset
         while true {
             let view = try self.readView(of: next, requested: offset)
-            guard let view, next < limitOffset else { return .empty(at: offset) }
+            guard let view, next < bounds.limitOffset else { return .empty(at: offset) }
             do throws(LogError) {
-                if let slice = try self.slice(
-                    of: view, from: next, maxBytes: maxBytes, atLeastOneBatch: atLeastOneBatch, upTo: limitOffset)
-                {
-                    return slice
-                }
+                if let slice = try self.slice(of: view, from: next, bounds, access) { return slice }
             } catch {
                 // A segment that retention took away while it was being read cannot be opened any more.
                 if case .storage(let failure) = error, failure.isNotFound, next < self.logStartOffset { continue }
@@ -70,11 +95,11 @@ extension PartitionLog {
     }
 
     private func slice(
-        of view: ReadView, from offset: Int64, maxBytes: Int, atLeastOneBatch: Bool, upTo limitOffset: Int64
+        of view: ReadView, from offset: Int64, _ bounds: ReadBounds, _ access: ReadAccess
     ) throws(LogError) -> LogSlice? {
         let segment = view.segment
         let skips = view.skips
-        guard let first = try segment.locate(offset, before: view.endPosition, skipping: skips) else {
+        guard let first = try segment.locate(offset, before: view.endPosition, skipping: skips, access) else {
             if let range = view.damage.first(where: { $0.endOffset > offset }) {
                 throw .corrupt(self.topicPartition, range)
             }
@@ -84,22 +109,23 @@ extension PartitionLog {
         if let range = view.damage.first(where: { $0.endOffset > offset && $0.startOffset < first.baseOffset }) {
             throw .corrupt(self.topicPartition, range)
         }
-        guard first.lastOffset < limitOffset else { return .empty(at: offset) }
+        guard first.lastOffset < bounds.limitOffset else { return .empty(at: offset) }
         var end = view.endPosition
         if let damage = view.damage.first(where: { $0.startOffset > first.lastOffset }) {
             end = min(end, damage.startPosition)
         }
-        if limitOffset < view.endOffset,
-            let limit = try segment.locate(limitOffset, before: view.endPosition, skipping: skips)
+        if bounds.limitOffset < view.endOffset,
+            let limit = try segment.locate(
+                bounds.limitOffset, before: view.endPosition, skipping: skips, access)
         {
             end = min(end, limit.position)
         }
         var byteCount = Int(max(end - first.position, 0))
-        if byteCount > maxBytes {
+        if byteCount > bounds.maxBytes {
             let firstSize = Int(first.end - first.position)
-            if firstSize <= maxBytes {
-                byteCount = maxBytes
-            } else if atLeastOneBatch {
+            if firstSize <= bounds.maxBytes {
+                byteCount = bounds.maxBytes
+            } else if bounds.atLeastOneBatch {
                 byteCount = firstSize
             } else {
                 return .empty(at: offset)
@@ -107,7 +133,10 @@ extension PartitionLog {
         }
         guard byteCount > 0 else { return .empty(at: offset) }
         return LogSlice(
-            file: try disk { () throws(FileSystemError) in try segment.logFile() }, position: first.position,
+            file: try disk { () throws(FileSystemError) in
+                access == .mayWait ? try segment.logFile() : try segment.openLogFile()
+            },
+            position: first.position,
             byteCount: byteCount, startOffset: first.baseOffset)
     }
 }

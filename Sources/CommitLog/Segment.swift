@@ -69,6 +69,22 @@ final class Segment: Sendable {
 
     // MARK: - Files, opened when needed
 
+    /// The file of the batches for `access`.
+    private func logFile(_ access: ReadAccess) throws(FileSystemError) -> any LogFile {
+        if access == .mayWait { return try self.logFile() }
+        return CachedReads(try self.openLogFile())
+    }
+
+    /// The file of the batches if it is open; throws `wouldWait` if not.
+    func openLogFile() throws(FileSystemError) -> any LogFile {
+        let known = self.state.withLock { state in
+            state.isUsed = true
+            return state.file
+        }
+        guard let known else { throw .wouldWait(.open, path: self.path(.log)) }
+        return known
+    }
+
     /// The file of the batches.
     func logFile() throws(FileSystemError) -> any LogFile {
         let known = self.state.withLock { state in
@@ -85,8 +101,9 @@ final class Segment: Sendable {
     }
 
     /// Makes sure that both indexes are known.
-    func loadIndexes() throws(FileSystemError) {
+    func loadIndexes(_ access: ReadAccess = .mayWait) throws(FileSystemError) {
         if self.state.withLock({ $0.offsetIndex != nil && $0.timeIndex != nil }) { return }
+        if access == .cachedOnly { throw .wouldWait(.open, path: self.path(.index)) }
         let offsets = try SegmentIndex<OffsetIndexEntry>.Stored.open(
             self.path(.index), baseOffset: self.baseOffset, on: self.fileSystem)
         let times = try SegmentIndex<TimeIndexEntry>.Stored.open(
@@ -99,10 +116,15 @@ final class Segment: Sendable {
 
     /// The entries of an index file with the file, which may have been closed.
     private func opened<Entry>(
-        _ stored: SegmentIndex<Entry>.Stored, _ kind: SegmentFileName.Kind
+        _ stored: SegmentIndex<Entry>.Stored, _ kind: SegmentFileName.Kind, _ access: ReadAccess = .mayWait
     ) throws(FileSystemError) -> SegmentIndex<Entry>.Stored {
-        guard stored.file == nil, stored.count > 0 else { return stored }
         var stored = stored
+        if access == .cachedOnly, stored.count > 0 {
+            guard let file = stored.file else { throw .wouldWait(.open, path: self.path(kind)) }
+            stored.file = CachedReads(file)
+            return stored
+        }
+        guard stored.file == nil, stored.count > 0 else { return stored }
         let file = try self.fileSystem.open(self.path(kind), .read)
         stored.file = file
         self.state.withLock { state in
@@ -129,7 +151,7 @@ final class Segment: Sendable {
     /// Costs nothing on disk near the tail; else a search in the index and a walk over about `index.interval.bytes`
     /// of headers. Where the index is wrong, a walk from the beginning.
     func locate(
-        _ offset: Int64, before endPosition: Int64, skipping skips: [Range<Int64>]
+        _ offset: Int64, before endPosition: Int64, skipping skips: [Range<Int64>], _ access: ReadAccess = .mayWait
     ) throws(LogError) -> Location? {
         if let recent = self.state.withLock({ $0.recent.locate(offset, endPosition: $0.size) }),
             recent.end <= endPosition
@@ -139,8 +161,8 @@ final class Segment: Sendable {
                 baseOffset: batch.baseOffset, lastOffset: batch.lastOffset, position: batch.position, end: recent.end)
         }
         var (scanner, start) = try disk { () throws(FileSystemError) in
-            var scanner = BatchScanner(file: try self.logFile(), from: 0, to: endPosition, skipping: skips)
-            let start = try self.startPosition(for: offset, scanner)
+            var scanner = BatchScanner(file: try self.logFile(access), from: 0, to: endPosition, skipping: skips)
+            let start = try self.startPosition(for: offset, scanner, access)
             scanner.seek(to: start)
             return (scanner, start)
         }
@@ -176,8 +198,10 @@ final class Segment: Sendable {
     }
 
     /// A position at which a batch begins that is not after the one with `offset`.
-    private func startPosition(for offset: Int64, _ scanner: BatchScanner) throws(FileSystemError) -> Int64 {
-        try self.loadIndexes()
+    private func startPosition(
+        for offset: Int64, _ scanner: BatchScanner, _ access: ReadAccess
+    ) throws(FileSystemError) -> Int64 {
+        try self.loadIndexes(access)
         let (found, stored, isWrong) = self.state.withLock { state in
             (state.offsetIndex?.lookup(offset), state.offsetIndex?.stored, state.indexIsWrong)
         }
@@ -186,7 +210,7 @@ final class Segment: Sendable {
         if let found, found.inMemory {
             entry = found.entry
         } else {
-            entry = try stored.map { stored throws(FileSystemError) in try self.opened(stored, .index) }?
+            entry = try stored.map { stored throws(FileSystemError) in try self.opened(stored, .index, access) }?
                 .lookup(offset, baseOffset: self.baseOffset)
         }
         // An entry past what this reader may see is right, and of no use to it.
@@ -300,4 +324,12 @@ extension LogFile {
         }
         if let failure { throw failure }
     }
+}
+
+/// What a lookup may do to find batches.
+enum ReadAccess {
+    /// Open files and wait for the disk.
+    case mayWait
+    /// Only what is open and in memory; else it throws an error whose `wouldWait` is true.
+    case cachedOnly
 }

@@ -41,32 +41,67 @@ struct FetchHandler: Sendable {
         case .success(let begun): plan = begun
         }
 
+        let limits = FetchReader.Limits(
+            maxBytes: min(Int(max(0, request.maxBytes)), self.broker.config.fetchMaxBytes),
+            minBytes: Int(request.minBytes)
+        )
+        let answer = FetchAnswer(
+            broker: self.broker,
+            context: self.context,
+            plan: plan,
+            isReadCommitted: request.isolationLevel == 1
+        )
+        // Most of the time the records are there and in memory.
+        if let result = self.broker.fetchReader.readCached(plan.targets, limits: limits),
+            result.byteCount >= limits.minBytes || result.isUrgent || request.maxWaitMs <= 0
+        {
+            return try answer.outcome(result)
+        }
+        return self.wait(for: plan, limits, maxWait: .milliseconds(Int64(request.maxWaitMs)), answer)
+    }
+
+    /// Answers when there is enough, the time is over or the connection closes.
+    private func wait(
+        for plan: FetchSessionCache.Plan,
+        _ limits: FetchReader.Limits,
+        maxWait: TimeAmount,
+        _ answer: FetchAnswer
+    ) -> Outcome {
         let promise = self.context.eventLoop.makePromise(of: FetchReader.Result.self)
         let operation = FetchOperation(
             targets: plan.targets,
-            limits: .init(
-                maxBytes: min(Int(max(0, request.maxBytes)), self.broker.config.fetchMaxBytes),
-                minBytes: Int(request.minBytes)
-            ),
-            maxWait: .milliseconds(Int64(request.maxWaitMs)),
+            limits: limits,
+            maxWait: maxWait,
             reader: self.broker.fetchReader,
             readers: self.broker.readers,
             promise: promise
         )
-        let closeHandler = context.connection.onClose { operation.finishNow() }
-        let isReadCommitted = request.isolationLevel == 1
+        let connection = self.context.connection
+        let closeHandler = connection.onClose { operation.finishNow() }
         let answered = promise.futureResult.flatMapThrowing { result -> Outcome in
-            context.connection.removeCloseHandler(closeHandler)
-            let named = self.broker.finishFetch(plan, result.partitions)
-            let (response, slices) = FetchResponse.naming(
-                named,
-                sessionID: plan.sessionID,
-                isReadCommitted: isReadCommitted
-            )
-            return .frame(try ResponseFrame(encoding: response, for: context, slices: slices))
+            connection.removeCloseHandler(closeHandler)
+            return try answer.outcome(result)
         }
         operation.start()
         return .later(answered)
+    }
+}
+
+/// Turns what was read into the answer of one fetch.
+private struct FetchAnswer: Sendable {
+    let broker: Broker
+    let context: RequestContext
+    let plan: FetchSessionCache.Plan
+    let isReadCommitted: Bool
+
+    func outcome(_ result: FetchReader.Result) throws(WireError) -> Outcome {
+        let named = self.broker.finishFetch(self.plan, result.partitions)
+        let (response, slices) = FetchResponse.naming(
+            named,
+            sessionID: self.plan.sessionID,
+            isReadCommitted: self.isReadCommitted
+        )
+        return .frame(try ResponseFrame(encoding: response, for: self.context, slices: slices))
     }
 }
 

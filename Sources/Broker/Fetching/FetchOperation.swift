@@ -7,8 +7,8 @@ import Synchronization
 /// One fetch that is being answered: reads, and when there is too little, waits until a high watermark moves or its
 /// time is over, and reads again.
 ///
-/// Reads happen on the reader threads, one at a time; it is woken from IO threads and, when its time is over, from the
-/// connection's event loop.
+/// It lives on the connection's event loop. Reads are tried there from memory; those that have to wait for the disk go
+/// to the reader threads. Other threads only wake it.
 ///
 /// | State      | Woken                        | Time over or connection closed |
 /// | ---------- | ---------------------------- | ------------------------------ |
@@ -17,13 +17,16 @@ import Synchronization
 /// | done       | nothing                      | nothing                        |
 final class FetchOperation: HighWatermarkObserver {
     private enum Phase {
-        case reading(isWoken: Bool)
+        case reading
         case waiting
         case done
     }
 
+    /// What only the event loop touches.
     private struct State {
-        var phase = Phase.reading(isWoken: false)
+        var phase = Phase.reading
+        /// Woken while reading: what was read may be old.
+        var isWoken = false
         var isTimeOver: Bool
         var isObserving = false
         var timer: Scheduled<Void>?
@@ -35,8 +38,12 @@ final class FetchOperation: HighWatermarkObserver {
     private let reader: FetchReader
     private let readers: WorkerPool
     private let promise: EventLoopPromise<FetchReader.Result>
-    private let state: Mutex<State>
+    private let state: NIOLoopBoundBox<State>
+    /// A wake-up is on its way to the event loop: more need not be sent.
+    private let isWakeScheduled = Atomic(false)
 
+    /// To be called on the event loop of the promise.
+    ///
     /// - Parameter maxWait: how long to wait for `minBytes`; zero or less answers with what there is.
     init(
         targets: [FetchTarget],
@@ -52,95 +59,79 @@ final class FetchOperation: HighWatermarkObserver {
         self.reader = reader
         self.readers = readers
         self.promise = promise
-        self.state = Mutex(State(isTimeOver: maxWait <= .nanoseconds(0) || targets.isEmpty))
+        let isTimeOver = maxWait <= .nanoseconds(0) || targets.isEmpty
+        self.state = NIOLoopBoundBox(State(isTimeOver: isTimeOver), eventLoop: promise.futureResult.eventLoop)
     }
 
-    /// Begins; the promise is completed some time later, once.
+    private var eventLoop: any EventLoop { self.promise.futureResult.eventLoop }
+
+    /// Begins, on the event loop; the promise is completed once, perhaps before this returns.
     func start() {
-        self.submitRead()
+        self.read()
     }
 
+    /// From any thread.
     func partitionChanged() {
-        let mustRead = self.state.withLock { state in
-            switch state.phase {
-            case .reading:
-                state.phase = .reading(isWoken: true)
-                return false
-            case .waiting:
-                state.phase = .reading(isWoken: false)
-                return true
-            case .done: return false
-            }
+        if self.isWakeScheduled.exchange(true, ordering: .acquiringAndReleasing) { return }
+        self.eventLoop.execute {
+            self.isWakeScheduled.store(false, ordering: .releasing)
+            self.wake()
         }
-        if mustRead { self.submitRead() }
     }
 
-    /// No more waiting: the time is over, or the connection is gone.
+    /// No more waiting: the time is over, or the connection is gone. On the event loop.
     func finishNow() {
-        let mustRead = self.state.withLock { state in
-            state.isTimeOver = true
-            if case .waiting = state.phase {
-                state.phase = .reading(isWoken: false)
-                return true
-            }
-            return false
-        }
-        if mustRead { self.submitRead() }
+        self.state.value.isTimeOver = true
+        self.wake()
     }
 
-    private func submitRead() {
-        let isAccepted = self.readers.submit { self.read() }
+    private func wake() {
+        switch self.state.value.phase {
+        case .reading: self.state.value.isWoken = true
+        case .waiting: self.read()
+        case .done: break
+        }
+    }
+
+    private func read() {
+        self.state.value.phase = .reading
+        self.state.value.isWoken = false
+        if let result = self.reader.readCached(self.targets, limits: self.limits) {
+            return self.didRead(result)
+        }
+        let isAccepted = self.readers.submit {
+            let result = self.reader.read(self.targets, limits: self.limits)
+            self.eventLoop.execute { self.didRead(result) }
+        }
         if !isAccepted { self.complete(.failure(BrokerShuttingDown())) }
     }
 
-    /// Runs on a reader thread.
-    private func read() {
-        while true {
-            let result = self.reader.read(self.targets, limits: self.limits)
-            let isEnough = result.byteCount >= self.limits.minBytes || result.isUrgent
-            enum Next { case answer, observe, readAgain, wait }
-            let next: Next = self.state.withLock { state in
-                if isEnough || state.isTimeOver { return .answer }
-                if !state.isObserving {
-                    state.isObserving = true
-                    return .observe
-                }
-                if case .reading(isWoken: true) = state.phase {
-                    state.phase = .reading(isWoken: false)
-                    return .readAgain
-                }
-                state.phase = .waiting
-                return .wait
-            }
-            switch next {
-            case .answer: return self.complete(.success(result))
-            case .observe: self.observe()  // and read once more: a record may have come in between
-            case .readAgain: continue
-            case .wait: return
-            }
+    private func didRead(_ result: FetchReader.Result) {
+        let isEnough = result.byteCount >= self.limits.minBytes || result.isUrgent
+        if isEnough || self.state.value.isTimeOver {
+            self.complete(.success(result))
+        } else if !self.state.value.isObserving {
+            self.observe()
+            // A record may have come between the read and the registration.
+            self.read()
+        } else if self.state.value.isWoken {
+            self.read()
+        } else {
+            self.state.value.phase = .waiting
         }
     }
 
     private func observe() {
+        self.state.value.isObserving = true
         self.forEachPartition { $0.addObserver(self) }
-        let timer = self.promise.futureResult.eventLoop.scheduleTask(in: self.maxWait) { self.finishNow() }
-        let isDone = self.state.withLock { state in
-            state.timer = timer
-            if case .done = state.phase { return true }
-            return false
-        }
-        if isDone { timer.cancel() }
+        self.state.value.timer = self.eventLoop.assumeIsolated().scheduleTask(in: self.maxWait) { self.finishNow() }
     }
 
     private func complete(_ result: Result<FetchReader.Result, any Error>) {
-        let (isFirst, isObserving, timer) = self.state.withLock { state -> (Bool, Bool, Scheduled<Void>?) in
-            if case .done = state.phase { return (false, false, nil) }
-            state.phase = .done
-            return (true, state.isObserving, state.timer)
-        }
-        guard isFirst else { return }
-        timer?.cancel()
-        if isObserving { self.forEachPartition { $0.removeObserver(self) } }
+        if case .done = self.state.value.phase { return }
+        self.state.value.phase = .done
+        self.state.value.timer?.cancel()
+        if self.state.value.isObserving { self.forEachPartition { $0.removeObserver(self) } }
         self.promise.completeWith(result)
     }
 

@@ -6,7 +6,10 @@ import KafkaTypes
 import KafkaWire
 import Logging
 
-/// Looks up what a fetch asks for. Reads indexes and batch headers, so it runs on a reader thread.
+/// Looks up what a fetch asks for.
+///
+/// Most fetches are for records written a moment ago, so it first looks at what is in memory, which an event loop may do.
+/// Where that is not enough, a reader thread waits for the disk.
 struct FetchReader: Sendable {
     /// Bytes up to which records are copied into the answer. A slice of its own costs two more system calls, which is
     /// more than copying this much.
@@ -30,16 +33,28 @@ struct FetchReader: Sendable {
         var isUrgent = false
     }
 
-    /// Reads every target in order until the limit of the answer is reached.
+    /// Reads every target in order until the limit of the answer is reached. Waits for the disk: reader threads only.
     func read(_ targets: [FetchTarget], limits: Limits) -> Result {
+        // Nothing is left for later when it may wait.
+        self.read(targets, limits: limits, cachedOnly: false) ?? Result()
+    }
+
+    /// The same from memory alone; nil when that does not do.
+    func readCached(_ targets: [FetchTarget], limits: Limits) -> Result? {
+        self.read(targets, limits: limits, cachedOnly: true)
+    }
+
+    private func read(_ targets: [FetchTarget], limits: Limits, cachedOnly: Bool) -> Result? {
         var result = Result()
         result.partitions.reserveCapacity(targets.count)
         for target in targets {
             let fetched = self.read(
                 target,
                 budget: limits.maxBytes - result.byteCount,
-                isFirst: result.byteCount == 0
+                isFirst: result.byteCount == 0,
+                cachedOnly: cachedOnly
             )
+            guard let fetched else { return nil }
             result.byteCount += fetched.recordByteCount
             if fetched.errorCode != .none || fetched.divergence != nil { result.isUrgent = true }
             result.partitions.append(fetched)
@@ -50,7 +65,13 @@ struct FetchReader: Sendable {
     /// - Parameters:
     ///   - budget: bytes left in the answer.
     ///   - isFirst: no records in the answer yet, so the first batch is due whatever its size.
-    private func read(_ target: FetchTarget, budget: Int, isFirst: Bool) -> FetchedPartition {
+    /// - Returns: nil when it would have to wait for the disk, and must not.
+    private func read(
+        _ target: FetchTarget,
+        budget: Int,
+        isFirst: Bool,
+        cachedOnly: Bool
+    ) -> FetchedPartition? {
         var fetched = FetchedPartition(key: target.key)
         let key = target.key
         let partition: Partition
@@ -73,14 +94,16 @@ struct FetchReader: Sendable {
                 return fetched
             }
         }
-        do {
-            let maxBytes = min(Int(target.maxBytes), budget)
-            let slice = try log.read(
-                from: target.fetchOffset,
-                maxBytes: max(0, maxBytes),
-                atLeastOneBatch: isFirst,
-                upTo: fetched.highWatermark
+        do throws(LogError) {
+            let slice = try self.slice(
+                of: log,
+                target,
+                maxBytes: max(0, min(Int(target.maxBytes), budget)),
+                isFirst: isFirst,
+                limitOffset: fetched.highWatermark,
+                cachedOnly: cachedOnly
             )
+            guard let slice else { return nil }
             if slice.byteCount == 0 { return fetched }
             if slice.byteCount <= Self.copyLimit {
                 fetched.records = .bytes(.buffer(try slice.bytes()))
@@ -89,19 +112,48 @@ struct FetchReader: Sendable {
             }
         } catch {
             fetched.errorCode = error.errorCode
-            if case .offsetOutOfRange = error {
-                // A consumer's business: it resets its position.
-            } else {
-                self.logger.error(
-                    "cannot read from a partition's log",
-                    metadata: [
-                        "partition": "\(partition.topicPartition)", "offset": "\(target.fetchOffset)",
-                        "error": "\(error)",
-                    ]
-                )
-            }
+            self.report(error, partition, target)
         }
         return fetched
+    }
+
+    private func slice(
+        of log: PartitionLog,
+        _ target: FetchTarget,
+        maxBytes: Int,
+        isFirst: Bool,
+        limitOffset: Int64,
+        cachedOnly: Bool
+    ) throws(LogError) -> LogSlice? {
+        if cachedOnly {
+            return try log.readCached(
+                from: target.fetchOffset,
+                maxBytes: maxBytes,
+                atLeastOneBatch: isFirst,
+                upTo: limitOffset
+            )
+        }
+        let slice = try log.read(
+            from: target.fetchOffset,
+            maxBytes: maxBytes,
+            atLeastOneBatch: isFirst,
+            upTo: limitOffset
+        )
+        // So that sending it does not make an event loop wait.
+        try slice.load()
+        return slice
+    }
+
+    /// A consumer that asks for offsets that are gone is its own business: it resets its position. The rest is the
+    /// operator's.
+    private func report(_ error: LogError, _ partition: Partition, _ target: FetchTarget) {
+        if case .offsetOutOfRange = error { return }
+        self.logger.error(
+            "cannot read from a partition's log",
+            metadata: [
+                "partition": "\(partition.topicPartition)", "offset": "\(target.fetchOffset)", "error": "\(error)",
+            ]
+        )
     }
 }
 

@@ -107,11 +107,28 @@ extension Broker {
         validateOnly: Bool,
         _ change: (ClusterImage) throws -> [String: String]
     ) throws {
-        let image = try self.metadata.alterBrokerConfigs(node, validateOnly: validateOnly, change)
+        let image = try self.metadata.alterBrokerConfigs(node, validateOnly: validateOnly) { image in
+            let configs = try change(image)
+            try self.checkTopics(of: image, with: configs, of: node)
+            return configs
+        }
         if validateOnly { return }
         let config = try Self.applyDynamicConfigs(of: image, to: self.config)
         self.currentConfig.withLock { $0 = config }
         for topic in image.topics { try self.applyConfigs(of: topic) }
+    }
+
+    /// Refuses dynamic configs that would contradict what a topic has set for itself.
+    private func checkTopics(
+        of image: ClusterImage,
+        with configs: [String: String],
+        of node: NodeID?
+    ) throws(ConfigError) {
+        let changed = try self.config.applyingDynamic(
+            clusterDefault: node == nil ? configs : image.defaultBrokerConfigs,
+            node: node == nil ? image.brokerConfigs[image.nodeID] ?? [:] : configs
+        )
+        for topic in image.topics { _ = try TopicConfig(overrides: topic.configs, broker: changed) }
     }
 
     /// Replaces the dynamic configs of one broker, or of all (nil), by `configs`, which the caller has checked.
