@@ -116,7 +116,10 @@ let package = Package(
         .testTarget(name: "TidyTests"),
         .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit", "CommitLog"]),
         .testTarget(name: "KafkaWireTests", dependencies: ["KafkaTypes", "KafkaWire", nioCore]),
-        .testTarget(name: "KafkaMessagesTests", dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", nioCore]),
+        .testTarget(
+            name: "KafkaMessagesTests",
+            dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", "wiregen", nioCore]
+        ),
         .testTarget(name: "KafkaRecordsTests", dependencies: ["KafkaTypes", "KafkaRecords", nioCore]),
         .testTarget(
             name: "CommitLogTests",
@@ -138,6 +141,22 @@ let package = Package(
                 "ClusterMetadata", "Broker", nioCore, nioPosix, logging,
             ]
         ),
+        .testTarget(
+            name: "KafkaClientTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", nioCore, nioPosix, logging,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ]
+        ),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: [
+                "martlet", "KafkaTypes", "KafkaRecords", "KafkaClient", nioCore,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
+        // Starts the `martlet` that was built beside it and runs clients of others against it.
+        .testTarget(name: "InteropTests", dependencies: ["martlet"], exclude: ["clients", "requirements.txt"]),
         .testTarget(name: "BrokerServerTests", dependencies: ["BrokerServer", nioCore]),
 
         // C libraries from Debian: each enters through exactly one target.
