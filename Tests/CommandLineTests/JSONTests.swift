@@ -52,6 +52,19 @@ import Testing
         #expect(try self.read(json.text) { try $0.string() } == text)
     }
 
+    @Test("what must be escaped is found at every place of a text", arguments: ["\"", "\\", "\n", "\u{1f}"])
+    func escapesAnywhere(special: String) throws {
+        for length in 0..<40 {
+            for place in 0...length {
+                let text =
+                    String(repeating: "é", count: place) + special + String(repeating: "x", count: length - place)
+                var json = JSONWriter()
+                json.string(text + special)
+                #expect(try self.read(json.text) { try $0.string() } == text + special)
+            }
+        }
+    }
+
     @Test(
         "escapes are read, surrogate pairs among them",
         arguments: [

@@ -12,8 +12,31 @@ enum RecordFormat: Sendable {
     /// One object per line.
     case json
 
-    func write(_ record: Record, of partition: TopicPartition, to output: inout ByteBuffer) {
-        switch self {
+    /// What writes the records of one partition.
+    func writer(for partition: TopicPartition) -> RecordWriter { RecordWriter(self, partition) }
+}
+
+/// Writes the records of one partition, one after the other. It is made once per batch, so that what all records have
+/// in common is done once.
+struct RecordWriter {
+    private let format: RecordFormat
+    /// How every JSON line begins: up to the offset.
+    private let prefix: ByteBuffer
+
+    fileprivate init(_ format: RecordFormat, _ partition: TopicPartition) {
+        self.format = format
+        var json = JSONWriter()
+        json.open(UInt8(ascii: "{"))
+        json.name("topic")
+        json.string(partition.topic)
+        json.name("partition")
+        json.integer(partition.partition.rawValue)
+        json.name("offset")
+        self.prefix = json.buffer
+    }
+
+    func write(_ record: Record, to output: inout ByteBuffer) {
+        switch self.format {
         case .text(let printsKey, let printsHeaders, let separator):
             if printsHeaders {
                 Self.writeHeaders(record.headers, to: &output)
@@ -26,12 +49,7 @@ enum RecordFormat: Sendable {
             if let value = record.value { output.writeImmutableBuffer(value) }
             output.writeInteger(UInt8(ascii: "\n"))
         case .json:
-            // Taken out, so that there is one owner while it grows.
-            var json = JSONWriter(output)
-            output = ByteBuffer()
-            Self.writeJSON(record, of: partition, to: &json)
-            json.endLine()
-            output = json.buffer
+            self.writeJSON(record, to: &output)
         }
     }
 
@@ -46,43 +64,48 @@ enum RecordFormat: Sendable {
         }
     }
 
-    private static func writeJSON(_ record: Record, of partition: TopicPartition, to json: inout JSONWriter) {
-        json.open(UInt8(ascii: "{"))
-        json.name("topic")
-        json.string(partition.topic)
-        json.name("partition")
-        json.integer(partition.partition.rawValue)
-        json.name("offset")
-        json.integer(record.offset)
-        json.name("timestamp")
-        json.integer(record.timestamp < 0 ? nil : record.timestamp)
-        json.name("key")
-        if Self.write(record.key, to: &json) {
-            json.name("keyEncoding")
-            json.string("base64")
+    private func writeJSON(_ record: Record, to output: inout ByteBuffer) {
+        output.writeImmutableBuffer(self.prefix)
+        output.writeDecimal(record.offset)
+        if record.timestamp >= 0 {
+            output.writeStaticString(",\"timestamp\":")
+            output.writeDecimal(record.timestamp)
+        } else {
+            output.writeStaticString(",\"timestamp\":null")
         }
-        json.name("value")
-        if Self.write(record.value, to: &json) {
-            json.name("valueEncoding")
-            json.string("base64")
+        output.writeStaticString(",\"key\":")
+        if Self.write(record.key, to: &output) { output.writeStaticString(",\"keyEncoding\":\"base64\"") }
+        output.writeStaticString(",\"value\":")
+        if Self.write(record.value, to: &output) { output.writeStaticString(",\"valueEncoding\":\"base64\"") }
+        if record.headers.isEmpty {
+            output.writeStaticString(",\"headers\":{}}\n")
+        } else {
+            output.writeStaticString(",\"headers\":")
+            // Taken out, so that there is one owner while it grows.
+            var json = JSONWriter(output)
+            output = ByteBuffer()
+            Self.writeHeaders(record.headers, to: &json)
+            output = json.buffer
+            output.writeStaticString("}\n")
         }
-        json.name("headers")
-        Self.writeHeaders(record.headers, to: &json)
-        json.close(UInt8(ascii: "}"))
     }
 
     /// Returns whether base64 was needed.
-    private static func write(_ bytes: ByteBuffer?, to json: inout JSONWriter) -> Bool {
+    private static func write(_ bytes: ByteBuffer?, to output: inout ByteBuffer) -> Bool {
         guard let bytes else {
-            json.null()
+            output.writeStaticString("null")
             return false
         }
-        guard bytes.isText else {
-            json.base64(bytes)
-            return true
+        return bytes.withUnsafeReadableBytes { bytes in
+            guard bytes.isText else {
+                output.writeInteger(UInt8(ascii: "\""))
+                Base64.encode(bytes, into: &output)
+                output.writeInteger(UInt8(ascii: "\""))
+                return true
+            }
+            output.writeJSONString(bytes)
+            return false
         }
-        json.string(utf8: bytes)
-        return false
     }
 
     private static func writeHeaders(_ headers: RecordHeaders, to json: inout JSONWriter) {
@@ -109,33 +132,32 @@ enum RecordFormat: Sendable {
     }
 
     private static func writeHeader(_ value: ByteBuffer?, to json: inout JSONWriter) {
-        if let value, !value.isText {
+        guard let value else { return json.null() }
+        if value.withUnsafeReadableBytes(\.isText) {
+            json.string(utf8: value)
+        } else {
             json.object { json in
                 json.name("base64")
                 json.base64(value)
             }
-        } else {
-            _ = Self.write(value, to: &json)
         }
     }
 }
 
-extension ByteBuffer {
-    /// The readable bytes are valid UTF-8. Quick when they are ASCII.
+extension UnsafeRawBufferPointer {
+    /// The bytes are valid UTF-8. Quick when they are ASCII.
     var isText: Bool {
-        self.withUnsafeReadableBytes { bytes in
-            var index = 0
-            while index + 8 <= bytes.count {
-                guard bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 else {
-                    return String(validating: bytes, as: UTF8.self) != nil
-                }
-                index += 8
+        var index = 0
+        while index + 8 <= self.count {
+            guard self.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 else {
+                return String(validating: self, as: UTF8.self) != nil
             }
-            while index < bytes.count {
-                guard bytes[index] < 0x80 else { return String(validating: bytes, as: UTF8.self) != nil }
-                index += 1
-            }
-            return true
+            index += 8
         }
+        while index < self.count {
+            guard self[index] < 0x80 else { return String(validating: self, as: UTF8.self) != nil }
+            index += 1
+        }
+        return true
     }
 }

@@ -29,10 +29,11 @@ final class RecordPrinter: Sendable {
         try self.state.withLock { state in
             if let remaining = state.remaining, remaining <= 0 { return .stop }
             do {
+                let writer = self.format.writer(for: batch.partition)
                 var records = try batch.batch.records(using: state.decompressor)
                 while let record = try records.next() {
                     guard batch.contains(offset: record.offset) else { continue }
-                    self.format.write(record, of: batch.partition, to: &state.output.buffer)
+                    writer.write(record, to: &state.output.buffer)
                     try state.output.flushIfLarge()
                     guard let remaining = state.remaining else { continue }
                     state.remaining = remaining - 1

@@ -68,7 +68,7 @@ struct TopicCreateCommand: AsyncParsableCommand {
             return TopicChange(
                 name: item.name, outcome: "created", details: details, topicID: created.topicID?.base64)
         case .failure(let error) where error.errorCode == .topicAlreadyExists && self.ifNotExists:
-            return TopicChange(name: item.name, outcome: "exists")
+            return TopicChange(name: item.name, outcome: "exists", details: "left as it is")
         case .failure(let error):
             return TopicChange(name: item.name, outcome: "failed", error: error)
         }
