@@ -67,8 +67,10 @@ public struct KafkaClientError: Error, Sendable {
     public init(_ errorCode: ErrorCode, subject: String, message: String? = nil) {
         self.code = .brokerError
         self.errorCode = errorCode
-        let reason = [message ?? "", errorCode.summary].first { !$0.isEmpty }
-        self.message = "\(subject): \(errorCode.name)" + (reason.map { ": \($0)" } ?? "")
+        let reason = [message ?? "", errorCode.summary].first { !$0.isEmpty } ?? ""
+        // Most messages of brokers name what they are about.
+        let parts = reason.contains(subject) ? [errorCode.name, reason] : [subject, errorCode.name, reason]
+        self.message = parts.filter { !$0.isEmpty }.joined(separator: ": ")
     }
 
     /// The same request may succeed when it is sent again, perhaps to another broker.
