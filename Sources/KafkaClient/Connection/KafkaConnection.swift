@@ -160,9 +160,6 @@ public final class KafkaConnection: Sendable {
         // The only error is that it is closed already.
         try? await self.requests.channel.close()
     }
-
-    /// Begins to close without waiting for it.
-    func beginClosing() { self.requests.channel.close(promise: nil) }
 }
 
 extension Logger {
