@@ -39,6 +39,32 @@ extension Interop {
             }
         }
 
+        @Test("port 0 lets the system choose, and the line that says ready tells the address")
+        func chosenPort() async throws {
+            try await withBroker { broker in
+                let other = try ChildProcess(
+                    try Programs.martlet(),
+                    ["serve", "--data-dir", broker.folder.appendingPathComponent("other").path]
+                        + ["--listen", "127.0.0.1:0"],
+                    folder: broker.folder
+                )
+                defer { other.send(SIGKILL) }
+                let clock = ContinuousClock()
+                let deadline = clock.now + .seconds(30)
+                var address: Substring?
+                while address == nil, clock.now < deadline, other.process.isRunning {
+                    let ready = other.errorText.split(separator: "\n").first { $0.contains("ready") }
+                    address = ready?.firstMatch(of: /127\.0\.0\.1:[1-9][0-9]*/)?.output
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                let bootstrap = String(try #require(address, "\(other.errorText)"))
+                let results = try await broker.run(.kafkaPython, ["do": "metadata"], bootstrap: bootstrap)
+                #expect(results[0]["brokers"][0]["host"] == "127.0.0.1")
+                other.send(SIGTERM)
+                #expect(try await other.waitForExit(within: .seconds(30)) == .success)
+            }
+        }
+
         @Test("advertised.listeners wins over the connection's address")
         func advertisedListeners() async throws {
             let options = BrokerOptions(

@@ -92,7 +92,7 @@ extension Interop {
                 )
                 #expect(
                     results.map(\.error) == [
-                        "CORRUPT_MESSAGE", "INVALID_RECORD", "INVALID_RECORD", "CORRUPT_MESSAGE",
+                        "CORRUPT_MESSAGE", "INVALID_RECORD", "INVALID_RECORD", "INVALID_RECORD",
                         "INVALID_RECORD", "INVALID_RECORD", "UNSUPPORTED_COMPRESSION_TYPE", "INVALID_RECORD",
                         "UNKNOWN_TOPIC_OR_PARTITION", "INVALID_REQUIRED_ACKS", nil,
                     ]
@@ -100,6 +100,37 @@ extension Interop {
                 #expect(results[7]["recordErrors"].elements.map { $0["index"] } == [1])
                 for refused in results.dropLast() { #expect(refused["message"].text?.isEmpty == false, "\(refused)") }
                 #expect(results[10]["baseOffset"] == 0)
+            }
+        }
+
+        @Test(
+            "an idempotent batch that comes again gets its first offset, also after kill -9", arguments: [true, false])
+        func repeatedBatch(isKilled: Bool) async throws {
+            try await withBroker { broker in
+                try await broker.run(.confluent, ["do": "create_topic", "topic": "once"])
+                let ids = try await broker.run(.rawRequests, ["do": "init_producer_id"])
+                let id = ids[0]["producerID"]
+                func produce(sequence: Int) -> JSON {
+                    [
+                        "do": "produce", "topic": "once", "records": "good", "producerID": id,
+                        "sequence": .number(sequence),
+                    ]
+                }
+                let first = try await broker.run(
+                    .rawRequests, produce(sequence: 0), produce(sequence: 1), produce(sequence: 0), produce(sequence: 3)
+                )
+                #expect(first[0...2].map { $0["baseOffset"].int } == [0, 1, 0])
+                #expect(first[3].error == "OUT_OF_ORDER_SEQUENCE_NUMBER")
+                try await broker.end(isKilled ? .kill : .stop)
+                try await broker.start()
+                let second = try await broker.run(
+                    .rawRequests, produce(sequence: 1), produce(sequence: 2), produce(sequence: 4)
+                )
+                #expect(second[0...1].map { $0["baseOffset"].int } == [1, 2])
+                #expect(second[2].error == "OUT_OF_ORDER_SEQUENCE_NUMBER")
+                // An id is never given twice, whatever happens to the broker.
+                let next = try await broker.run(.rawRequests, ["do": "init_producer_id"])
+                #expect((next[0]["producerID"].int ?? -1) > (id.int ?? 0))
             }
         }
 

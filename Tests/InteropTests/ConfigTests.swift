@@ -27,7 +27,12 @@ extension Interop {
                 #expect(configs["cleanup.policy"]["source"] == "DEFAULT_CONFIG")
                 #expect(configs["max.message.bytes"]["value"] == "1048588")
                 let synonyms = configs["segment.bytes"]["synonyms"].elements
-                #expect(synonyms.contains { $0["name"] == "log.segment.bytes" && $0["value"] == "2000000" })
+                if library == .kafkaPython {
+                    #expect(synonyms.map { $0["value"] } == ["2000000", "1073741824"])
+                    #expect(synonyms.map { $0["source"] } == ["STATIC_BROKER_CONFIG", "DEFAULT_CONFIG"])
+                }
+                // confluent-kafka keeps one synonym for each name.
+                #expect(Set(synonyms.map { $0["name"].text }) == ["log.segment.bytes"])
                 #expect(configs.fields.values.allSatisfy { $0["isSensitive"] == false })
             }
         }

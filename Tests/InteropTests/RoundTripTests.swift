@@ -108,8 +108,8 @@ private enum Samples {
     }
 
     private static let allBytes = Data(0...255)
-    /// Without the bytes that delimit headers in what kcat prints.
-    private static let highBytes = Data([0]) + Data(128...255)
+    /// Without the bytes that delimit headers in what kcat prints, and without 0, where it stops.
+    private static let highBytes = Data([1, 10]) + Data(128...255)
     /// Long and regular: worth compressing.
     private static let regular = Data(String(repeating: "The quick brown fox. ", count: 2000).utf8)
 

@@ -57,8 +57,16 @@ def api_versions(bootstrap, step):
     return {"code": code, "ranges": ranges, "bytesLeft": len(answer.data) - answer.position}
 
 
+def init_producer_id(bootstrap, _):
+    with wire.Connection(bootstrap) as connection:
+        answer = wire.Answer(connection.ask(wire.init_producer_id_request()))
+    answer.take("i")
+    return {"code": answer.take("h"), "producerID": answer.take("q"), "epoch": answer.take("h")}
+
+
 def records_of(step):
-    good = wire.batch([(b"key", b"value")])
+    producer = (step["producerID"], 0, step["sequence"]) if "producerID" in step else wire.NO_PRODUCER
+    good = wire.batch([(b"key", b"value")], producer=producer)
     return {
         "good": good,
         "wrong checksum": wire.batch([(b"key", b"value")], break_checksum=True),
@@ -164,6 +172,7 @@ if __name__ == "__main__":
                 trailing_bytes,
                 huge_count,
                 api_versions,
+                init_producer_id,
                 produce,
                 first_batch,
                 byte_by_byte,

@@ -13,6 +13,7 @@ PRODUCE = 0
 FETCH = 1
 LIST_OFFSETS = 2
 METADATA = 3
+INIT_PRODUCER_ID = 22
 
 PRODUCE_VERSION = 8
 FETCH_VERSION = 4
@@ -101,6 +102,10 @@ def fetch_request(topic, offset, max_wait_ms=500, min_bytes=1, partition=0, corr
 def list_offsets_request(topic, partition=0, correlation=1):
     body = struct.pack(">ii", -1, 1) + string(topic) + struct.pack(">iiq", 1, partition, -1)
     return frame(LIST_OFFSETS, LIST_OFFSETS_VERSION, body, correlation)
+
+
+def init_producer_id_request():
+    return frame(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60000))
 
 
 class Answer:
