@@ -167,7 +167,6 @@ extension ConnectionHandler {
             }
         }
         self.budget.release(released)
-        if !self.isReading { self.flushIfDue(context) }
         if self.isDraining, self.answers.isEmpty { self.closeWhenSent(context) }
         self.readAgainIfAllowed(context)
     }
@@ -181,8 +180,14 @@ extension ConnectionHandler {
                 self.write(slice, context)
             }
         }
+        if self.isFlushDue { return }
         self.isFlushDue = true
-        if !self.isReading { self.flushIfDue(context) }
+        if !self.isReading { self.flushSoon(context) }
+    }
+
+    /// Flushes after what the event loop has queued before: answers that become ready together leave together.
+    private func flushSoon(_ context: ChannelHandlerContext) {
+        context.eventLoop.assumeIsolated().execute { self.flushIfDue(context) }
     }
 
     /// Queues a slice of a log file, which the kernel copies from the page cache to the socket.

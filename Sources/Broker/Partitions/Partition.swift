@@ -46,6 +46,9 @@ final class Partition: Sendable {
         self.waiters.withLock { $0[ObjectIdentifier(observer)] = observer }
     }
 
+    /// A fetch waits for records of this partition.
+    var hasObservers: Bool { self.waiters.withLock { !$0.isEmpty } }
+
     func removeObserver(_ observer: any HighWatermarkObserver) {
         self.waiters.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(observer)) }
     }

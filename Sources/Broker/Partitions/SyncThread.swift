@@ -3,17 +3,25 @@
 
 import CommitLog
 import Logging
+import NIOCore
 
 /// Makes durable what an IO thread has written, beside it: while this one waits for the disk, the IO thread writes the
 /// next cycle, so appends that do not wait for the disk never do.
 ///
 /// It takes everything that was written since it last looked, syncs each partition once, answers the appends that
-/// waited, and moves the high watermarks (group commit).
+/// waited, and moves the high watermarks (group commit). Where nobody waits for that, neither a producer nor a consumer,
+/// it gathers for some milliseconds before it does, as a sync costs much more than a write.
 final class SyncThread: Sendable {
+    /// Nanoseconds that a record may stay unsynced, and so unseen, when nobody waits for it.
+    static let idleSyncDelay: Int64 = 5_000_000
+
     /// Appends of one partition that are written and wait for the sync.
     struct Written: Sendable {
         let partition: Partition
         var answers: [(append: IOThread.Append, result: AppendResult)]
+
+        /// Somebody waits: a producer with acks=all, or a consumer for records.
+        var isUrgent: Bool { !self.answers.isEmpty || self.partition.hasObservers }
     }
 
     private let queue = WorkQueue<Written>()
@@ -23,16 +31,19 @@ final class SyncThread: Sendable {
         let queue = self.queue
         self.thread = Thread(name: "martlet-sync-\(index)") {
             while true {
-                let work = queue.takeAll()
+                var work = queue.takeAll()
                 if work.isEmpty { return }
-                Self.sync(Array(work), logger)
+                if !work.contains(where: \.isUrgent) {
+                    work.append(contentsOf: queue.takeAll(within: Self.idleSyncDelay))
+                }
+                Self.sync(work, logger)
             }
         }
     }
 
     /// Queues what was written; it must be all of the partition's appends since the last time, in order.
     func submit(_ written: [Written]) {
-        if !self.queue.append(contentsOf: written) {
+        if !self.queue.append(contentsOf: written, isUrgent: written.contains(where: \.isUrgent)) {
             for item in written {
                 for (append, _) in item.answers {
                     append.tracker.complete(append.index, .failure(.storage(.closed(item.partition.topicPartition))))
@@ -48,7 +59,7 @@ final class SyncThread: Sendable {
     }
 
     /// One commit cycle. The order of partitions is that of their first append; several entries of one share a sync.
-    private static func sync(_ work: [Written], _ logger: Logger) {
+    private static func sync(_ work: CircularBuffer<Written>, _ logger: Logger) {
         var outcomes: [ObjectIdentifier: Result<Void, LogError>] = [:]
         for item in work {
             let id = ObjectIdentifier(item.partition)

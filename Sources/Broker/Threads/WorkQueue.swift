@@ -22,7 +22,11 @@ final class WorkQueue<Work: Sendable>: Sendable {
         var mutex = pthread_mutex_t()
         var condition = pthread_cond_t()
         var work = CircularBuffer<Work>()
+        /// Threads that sleep until there is any work.
         var sleepers = 0
+        /// Threads that sleep until there is urgent work, or their time is over.
+        var dozers = 0
+        var hasUrgentWork = false
         var isClosed = false
     }
 
@@ -30,7 +34,12 @@ final class WorkQueue<Work: Sendable>: Sendable {
         self.storage = .allocate(capacity: 1)
         self.storage.initialize(to: Storage())
         pthread_mutex_init(&self.storage.pointee.mutex, nil)
-        pthread_cond_init(&self.storage.pointee.condition, nil)
+        // Time-outs are counted on the clock that nobody sets.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(&self.storage.pointee.condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -51,12 +60,17 @@ final class WorkQueue<Work: Sendable>: Sendable {
     }
 
     /// Adds all of `work` at the end, in order, under one lock and with one wake-up; false after `close()`.
-    func append(contentsOf work: [Work]) -> Bool {
+    ///
+    /// - Parameter isUrgent: false leaves a thread alone that waits in `takeAll(within:)`.
+    func append(contentsOf work: [Work], isUrgent: Bool = true) -> Bool {
         pthread_mutex_lock(&self.storage.pointee.mutex)
         defer { pthread_mutex_unlock(&self.storage.pointee.mutex) }
         if self.storage.pointee.isClosed { return false }
         self.storage.pointee.work.append(contentsOf: work)
-        if self.storage.pointee.sleepers > 0 { pthread_cond_signal(&self.storage.pointee.condition) }
+        if isUrgent { self.storage.pointee.hasUrgentWork = true }
+        if self.storage.pointee.sleepers > 0 || isUrgent && self.storage.pointee.dozers > 0 {
+            pthread_cond_signal(&self.storage.pointee.condition)
+        }
         return true
     }
 
@@ -65,8 +79,37 @@ final class WorkQueue<Work: Sendable>: Sendable {
         pthread_mutex_lock(&self.storage.pointee.mutex)
         defer { pthread_mutex_unlock(&self.storage.pointee.mutex) }
         self.sleepUntilWork()
+        return self.takeEverything()
+    }
+
+    /// Sleeps until there is urgent work, the queue is closed, or the time is over, and takes all there is.
+    func takeAll(within nanoseconds: Int64) -> CircularBuffer<Work> {
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let total = Int64(deadline.tv_nsec) + nanoseconds
+        deadline.tv_sec += Int(total / 1_000_000_000)
+        deadline.tv_nsec = Int(total % 1_000_000_000)
+
+        pthread_mutex_lock(&self.storage.pointee.mutex)
+        defer { pthread_mutex_unlock(&self.storage.pointee.mutex) }
+        self.storage.pointee.dozers += 1
+        while !self.storage.pointee.hasUrgentWork, !self.storage.pointee.isClosed {
+            let result = pthread_cond_timedwait(
+                &self.storage.pointee.condition,
+                &self.storage.pointee.mutex,
+                &deadline
+            )
+            if result != 0 { break }
+        }
+        self.storage.pointee.dozers -= 1
+        return self.takeEverything()
+    }
+
+    /// Called with the mutex held.
+    private func takeEverything() -> CircularBuffer<Work> {
         let taken = self.storage.pointee.work
         self.storage.pointee.work = CircularBuffer()
+        self.storage.pointee.hasUrgentWork = false
         return taken
     }
 
