@@ -94,6 +94,8 @@ def make_consumer(bootstrap, step):
             "group.id": "interop",
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
+            # Questions about offsets wait behind the fetch on the same connection.
+            "fetch.wait.max.ms": 20,
             "isolation.level": step.get("isolation", "read_uncommitted"),
             **step.get("settings", {}),
         }

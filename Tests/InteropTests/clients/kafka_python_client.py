@@ -72,6 +72,8 @@ def make_consumer(bootstrap, step):
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         auto_offset_reset="none",
+        # Questions about offsets wait behind the fetch on the same connection.
+        fetch_max_wait_ms=20,
         isolation_level=step.get("isolation", "read_uncommitted"),
         **step.get("settings", {}),
     )
