@@ -8,6 +8,8 @@
 ARGS ?=
 SECONDS ?= 60
 SWIFT ?= swift
+# The Swift libraries go into the binary: it starts in half the time and needs nothing but Debian's libraries.
+RELEASE := --configuration release --static-swift-stdlib
 PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 
 # The interop tests start the broker that was built beside them, unless MARTLET names another one, and run the Python
@@ -25,11 +27,11 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build for release and serve on 127.0.0.1:9092 with the embedded defaults.
-	@exec "$$($(SWIFT) build --configuration release --show-bin-path)/martlet" serve $(ARGS)
+	@exec "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" serve --listen 127.0.0.1:9092 $(ARGS)
 
 build: ## Install missing system libraries and build `martlet` for release.
 	@scripts/install-libraries build
-	$(SWIFT) build --configuration release --product martlet
+	$(SWIFT) build $(RELEASE) --product martlet
 
 # One debug build serves the unit tests and the broker that the interop tests start: a second, optimised build would
 # double the time, and a debug broker checks more. `make interop` tests the optimised one.
@@ -41,7 +43,7 @@ test: ## Run all tests, interop with other clients among them.
 interop: build ## Run the interop tests against the release build of the broker.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
-	MARTLET="$$($(SWIFT) build --configuration release --show-bin-path)/martlet" \
+	MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
 		$(SWIFT) test --filter InteropTests $(ARGS)
 
 lint: ## Check the format of everything that is written by hand.
@@ -62,7 +64,7 @@ fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
 
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench
-	@benchmarks/run --martlet "$$($(SWIFT) build --configuration release --show-bin-path)/martlet" $(ARGS)
+	@benchmarks/run --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build "$(PYTHON_ENVIRONMENT)"

@@ -151,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "martlet", "KafkaTypes", "KafkaRecords", "KafkaClient", nioCore,
+                "martlet", "KafkaTypes", "KafkaWire", "KafkaRecords", "KafkaClient", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -104,6 +104,12 @@ public final class Broker: Sendable {
         return try route.run(self, context, &headerReader)
     }
 
+    /// Hands what the requests handled so far want to append to the IO threads. To be called on the connection's event
+    /// loop whenever it has handled what it has: until then nothing of it is written.
+    public func submitAppends(of connection: ConnectionContext) {
+        connection.pendingAppends.value.submit()
+    }
+
     // MARK: Fetch sessions
 
     func beginFetch(
@@ -139,6 +145,7 @@ public struct BrokerThreads: Sendable {
     /// Threads that look up what fetches ask for.
     public var readers: Int
 
+    /// At least one of each.
     public init(io: Int, readers: Int) {
         self.io = io
         self.readers = readers

@@ -123,7 +123,8 @@ extension Broker {
         eventLoop.submit {
             let housekeeping = Housekeeping(broker: self)
             housekeeping.start(on: eventLoop)
-            return HousekeepingHandle(housekeeping: NIOLoopBound(housekeeping, eventLoop: eventLoop), eventLoop: eventLoop)
+            return HousekeepingHandle(
+                housekeeping: NIOLoopBound(housekeeping, eventLoop: eventLoop), eventLoop: eventLoop)
         }
     }
 }

@@ -7,15 +7,21 @@ public import NIOCore
 
 /// A host name or address and a port, as a client is told to connect to it.
 public struct Endpoint: Sendable, Hashable, CustomStringConvertible {
+    /// A host name, or an IPv4 or IPv6 address without brackets.
     public var host: String
+    /// 1 to 65535.
     public var port: Int32
 
+    /// Nothing is checked here.
     public init(host: String, port: Int32) {
         self.host = host
         self.port = port
     }
 
-    public var description: String { self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)" }
+    /// `host:port`, an IPv6 address in brackets.
+    public var description: String {
+        self.host.contains(":") ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
+    }
 }
 
 /// What the broker knows about the connection that a request came in on.
@@ -28,9 +34,12 @@ public final class ConnectionContext: Sendable {
     public let advertisedEndpoint: Endpoint
     /// The client's address, for logs and for fetch sessions.
     public let peer: String
+    /// The loop on which the connection, and everything about it, runs.
     public let eventLoop: any EventLoop
     /// The contexts for compressed batches, shared by the connections of one event loop.
     let compression: NIOLoopBound<CompressionContexts>
+    /// What the requests of this pass over the socket have to write; see `Broker.submitAppends`.
+    let pendingAppends: NIOLoopBound<PendingAppends>
     private let closeHandlers: NIOLoopBound<CloseHandlers>
 
     private final class CloseHandlers {
@@ -51,6 +60,7 @@ public final class ConnectionContext: Sendable {
         self.peer = peer
         self.eventLoop = eventLoop
         self.compression = compression ?? NIOLoopBound(CompressionContexts(), eventLoop: eventLoop)
+        self.pendingAppends = NIOLoopBound(PendingAppends(), eventLoop: eventLoop)
         self.closeHandlers = NIOLoopBound(CloseHandlers(), eventLoop: eventLoop)
     }
 
@@ -77,12 +87,18 @@ public final class ConnectionContext: Sendable {
 
 /// One request: its header and where it came from. The same value goes along with it to the answer.
 public struct RequestContext: Sendable {
+    /// Which API is asked.
     public let apiKey: APIKey
+    /// In which of its versions; the answer has the same.
     public let apiVersion: Int16
+    /// What the client calls this request; the answer repeats it.
     public let correlationID: Int32
+    /// What the client calls itself; nil when it does not.
     public let clientID: String?
+    /// Where the request came from.
     public let connection: ConnectionContext
 
+    /// The fields of a request header.
     public init(
         apiKey: APIKey,
         apiVersion: Int16,
@@ -97,5 +113,6 @@ public struct RequestContext: Sendable {
         self.connection = connection
     }
 
+    /// The loop on which the answer is due.
     public var eventLoop: any EventLoop { self.connection.eventLoop }
 }

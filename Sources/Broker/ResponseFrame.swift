@@ -8,6 +8,7 @@ public import NIOCore
 
 /// One answer, ready for the socket: bytes, and between them slices of log files that are sent without being read.
 public struct ResponseFrame: Sendable {
+    /// A piece of the answer.
     public enum Part: Sendable {
         case bytes(ByteBuffer)
         case slice(LogSlice)

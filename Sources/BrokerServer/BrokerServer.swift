@@ -118,6 +118,7 @@ public struct ServerOptions: Sendable {
     /// `max.connections.per.ip`.
     public var maxConnectionsPerIP: Int
 
+    /// All limits, in the units of their configs.
     public init(
         maxFrameSize: Int,
         maxQueuedBytes: Int,
@@ -138,6 +139,7 @@ public struct ListenError: Error, CustomStringConvertible {
     let listener: ServerListener
     let cause: any Error
 
+    /// What could not be bound, and why.
     public var description: String {
         "cannot listen on \(self.listener.name)://\(self.listener.host):\(self.listener.port): \(self.cause)"
     }

@@ -75,6 +75,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         } catch {
             self.close(context, reason: "\(error)")
         }
+        if let connection = self.connection { self.broker.submitAppends(of: connection) }
         self.isReading = false
     }
 

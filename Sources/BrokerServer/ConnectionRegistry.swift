@@ -28,7 +28,9 @@ final class ConnectionRegistry: Sendable {
         let ip = channel.remoteAddress?.ipAddress ?? ""
         let refusal: String? = self.state.withLock { state in
             if state.isDraining { return "the broker is shutting down" }
-            if state.channels.count >= self.maxConnections { return "max.connections (\(self.maxConnections)) are open" }
+            if state.channels.count >= self.maxConnections {
+                return "max.connections (\(self.maxConnections)) are open"
+            }
             let count = state.countByIP[ip, default: 0]
             if count >= self.maxConnectionsPerIP {
                 return "max.connections.per.ip (\(self.maxConnectionsPerIP)) are open"

@@ -15,6 +15,7 @@ public struct ServerListener: Sendable {
     /// The address of `advertised.listeners`; nil to answer with the address that each connection reached.
     public var advertised: Endpoint?
 
+    /// A listener that is not bound yet.
     public init(name: String, host: String, port: Int, advertised: Endpoint?) {
         self.name = name
         self.host = host
@@ -26,7 +27,8 @@ public struct ServerListener: Sendable {
     func endpoint(for channel: any Channel) -> Endpoint {
         if let advertised = self.advertised { return advertised }
         let local = channel.localAddress
-        return Endpoint(host: local?.ipAddress.map(Self.plainAddress) ?? self.host, port: Int32(local?.port ?? self.port))
+        return Endpoint(
+            host: local?.ipAddress.map(Self.plainAddress) ?? self.host, port: Int32(local?.port ?? self.port))
     }
 
     /// An IPv4 client of a dual-stack socket is seen at an IPv4-mapped IPv6 address, which not every client can parse.

@@ -5,9 +5,9 @@ import CommitLog
 import NIOCore
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// A slice of a log file in the form in which NIO sends it without reading it (sendfile).

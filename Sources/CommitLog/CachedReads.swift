@@ -35,7 +35,8 @@ extension FileSystemError {
 
     /// The operation was told not to wait for the disk, and would have had to.
     static func wouldWait(_ operation: Operation, path: String) -> FileSystemError {
-        FileSystemError(operation, path: path, errorNumber: Self.tryAgain, message: "it would have to wait for the disk")
+        FileSystemError(
+            operation, path: path, errorNumber: Self.tryAgain, message: "it would have to wait for the disk")
     }
 
     var wouldWait: Bool { self.errorNumber == Self.tryAgain }

@@ -69,6 +69,7 @@ public protocol LogFile: AnyObject, Sendable {
 }
 
 extension LogFile {
+    /// Reads: for a file whose disk is memory.
     public func readCached(
         into buffer: UnsafeMutableRawBufferPointer, at position: Int64
     ) throws(FileSystemError) -> Int? {

@@ -180,7 +180,8 @@ final class POSIXLogFile: LogFile {
         var done = 0
         // A short count may mean the end of the file or of what is in memory; the next call tells.
         while done < buffer.count {
-            var vector = iovec(iov_base: buffer.baseAddress! + done, iov_len: min(buffer.count - done, Self.byteCountMax))
+            var vector = iovec(
+                iov_base: buffer.baseAddress! + done, iov_len: min(buffer.count - done, Self.byteCountMax))
             let count = systemCall {
                 preadv2(self.fileDescriptor, &vector, 1, off_t(position) + off_t(done), readWithoutWaiting)
             }

@@ -3,7 +3,9 @@
 
 /// The position of a record in its partition: 0 is the first ever written. Never reused, never negative in a log.
 public struct Offset: StrongInteger {
+    /// The number on the wire and on disk. Counted from 0.
     public var rawValue: Int64
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
     /// No offset: the wire's -1.
@@ -18,14 +20,18 @@ public struct Offset: StrongInteger {
 
 /// The number of a partition in its topic, from 0.
 public struct PartitionIndex: StrongInteger {
+    /// The number on the wire and on disk. Counted from 0.
     public var rawValue: Int32
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 }
 
 /// Counts the leaders that a partition has had. It is written into every batch (KIP-101), so that replicas and
 /// consumers can tell which leader wrote it.
 public struct LeaderEpoch: StrongInteger {
+    /// The number on the wire and on disk. 0 or more, or -1 for none.
     public var rawValue: Int32
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// The epoch is not known: the wire's -1.
@@ -34,7 +40,9 @@ public struct LeaderEpoch: StrongInteger {
 
 /// The number of a broker in its cluster, from 0.
 public struct NodeID: StrongInteger {
+    /// The number on the wire and on disk. 0 or more, or -1 for none.
     public var rawValue: Int32
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// No node: the wire's -1.
@@ -43,7 +51,9 @@ public struct NodeID: StrongInteger {
 
 /// The identity of an idempotent or transactional producer (KIP-98), handed out once per cluster.
 public struct ProducerID: StrongInteger {
+    /// The number on the wire and on disk. 0 or more, or -1 for none.
     public var rawValue: Int64
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
     /// A producer without idempotence: the wire's -1.
@@ -52,7 +62,9 @@ public struct ProducerID: StrongInteger {
 
 /// Counts the incarnations of one producer id: a producer with an older epoch is fenced off.
 public struct ProducerEpoch: StrongInteger {
+    /// The number on the wire and on disk. 0 or more, or -1 for none.
     public var rawValue: Int16
+    /// Wraps any number; ranges are checked by whoever reads it from outside.
     public init(rawValue: Int16) { self.rawValue = rawValue }
 
     /// No epoch: the wire's -1.

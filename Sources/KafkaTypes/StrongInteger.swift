@@ -12,11 +12,15 @@ where RawValue: FixedWidthInteger & Sendable {
 }
 
 extension StrongInteger {
+    /// Wraps any raw value.
     public init(_ rawValue: RawValue) { self.init(rawValue: rawValue) }
 
+    /// Wraps a literal.
     public init(integerLiteral value: RawValue) { self.init(rawValue: value) }
 
+    /// In the order of the numbers.
     public static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
 
+    /// The bare number.
     public var description: String { String(describing: self.rawValue) }
 }

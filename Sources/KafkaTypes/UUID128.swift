@@ -5,9 +5,12 @@
 ///
 /// Its text form is Kafka's: unpadded URL-safe base64, 22 characters.
 public struct UUID128: Hashable, Sendable, Comparable {
+    /// The first eight bytes, most significant first.
     public var high: UInt64
+    /// The last eight bytes.
     public var low: UInt64
 
+    /// Any 128 bits; whether they are a proper UUID is not checked.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -26,6 +29,7 @@ public struct UUID128: Hashable, Sendable, Comparable {
         }
     }
 
+    /// In the order of the bytes.
     public static func < (lhs: UUID128, rhs: UUID128) -> Bool { (lhs.high, lhs.low) < (rhs.high, rhs.low) }
 }
 
@@ -71,6 +75,7 @@ extension UUID128: CustomStringConvertible {
         self.init(high: high, low: low)
     }
 
+    /// The 22-character form.
     public var description: String { self.base64 }
 }
 

@@ -53,7 +53,8 @@ struct FrameDecoderTests {
             try decoder.receive(buffer)
             while let frame = try decoder.nextFrame(self.allocator) { kept.append(frame) }
         }
-        #expect(kept.enumerated().allSatisfy { index, frame in Array(frame.readableBytesView) == [UInt8(index), 1, 2] })
+        #expect(
+            kept.enumerated().allSatisfy { index, frame in Array(frame.readableBytesView) == [UInt8(index), 1, 2] })
     }
 
     @Test("a large frame is received in one piece: its bytes are not moved after the first peek")

@@ -110,7 +110,9 @@ final class BrokerHarness: Sendable {
         let configs = configs.merging(["node.id": String(Self.nodeID)]) { own, _ in own }
         return try Broker(
             config: BrokerConfig(resolving: configs),
-            metadata: MetadataController(store: store, nodeID: NodeID(Self.nodeID), clusterID: Self.clusterID, generator: SystemRandomNumberGenerator()),
+            metadata: MetadataController(
+                store: store, nodeID: NodeID(Self.nodeID), clusterID: Self.clusterID,
+                generator: SystemRandomNumberGenerator()),
             logs: LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory),
             threads: BrokerThreads(io: 2, readers: 2),
             clock: clock,
@@ -151,7 +153,10 @@ extension BrokerHarness {
     /// Hands a frame (without its length field) to the broker and waits for what comes of it.
     func run(_ frame: ByteBuffer) async throws -> Outcome {
         let (broker, connection) = (self.broker, self.connection)
-        var outcome = try await connection.eventLoop.submit { try broker.handle(frame, on: connection) }.get()
+        var outcome = try await connection.eventLoop.submit {
+            defer { broker.submitAppends(of: connection) }
+            return try broker.handle(frame, on: connection)
+        }.get()
         while case .later(let future) = outcome { outcome = try await future.get() }
         if case .close(let reason) = outcome { throw NoAnswer.closed(reason) }
         return outcome

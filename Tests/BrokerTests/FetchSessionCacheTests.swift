@@ -110,7 +110,8 @@ struct FetchSessionCacheTests {
     mutating func updates() throws {
         var cache = FetchSessionCache(maxSessions: 10)
         let full = try self.begin(&cache, Self.request(0, 0, [Self.target(0), Self.target(1)])).get()
-        let changed = Self.request(full.sessionID, 1, [Self.target(0, offset: 9), Self.target(2)], forgetting: [Self.target(1)])
+        let changed = Self.request(
+            full.sessionID, 1, [Self.target(0, offset: 9), Self.target(2)], forgetting: [Self.target(1)])
         let plan = try self.begin(&cache, changed).get()
         #expect(plan.targets.map(\.key.partition) == [0, 2])
         #expect(plan.targets.first?.fetchOffset == 9)

@@ -27,7 +27,8 @@ struct MetadataControllerTests {
         #expect(UUID128(base64: first.image.clusterID) != nil)
         let again = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
         #expect(again.image.clusterID == first.image.clusterID)
-        let chosen = try MetadataController(store: InMemoryMetadataStore(), nodeID: 3, clusterID: "mine", generator: SystemRandomNumberGenerator())
+        let chosen = try MetadataController(
+            store: InMemoryMetadataStore(), nodeID: 3, clusterID: "mine", generator: SystemRandomNumberGenerator())
         #expect(chosen.image.clusterID == "mine" && chosen.image.nodeID == 3)
     }
 
@@ -35,11 +36,14 @@ struct MetadataControllerTests {
     func identity() throws {
         let store = InMemoryMetadataStore()
         _ = try MetadataController(store: store, nodeID: 1, clusterID: "mine", generator: SystemRandomNumberGenerator())
-        let node = #expect(throws: MetadataError.self) { try MetadataController(store: store, nodeID: 2, generator: SystemRandomNumberGenerator()) }
+        let node = #expect(throws: MetadataError.self) {
+            try MetadataController(store: store, nodeID: 2, generator: SystemRandomNumberGenerator())
+        }
         #expect(node?.code == .identityMismatch)
         #expect(node?.message.contains("node.id=1") == true)
         let cluster = #expect(throws: MetadataError.self) {
-            try MetadataController(store: store, nodeID: 1, clusterID: "theirs", generator: SystemRandomNumberGenerator())
+            try MetadataController(
+                store: store, nodeID: 1, clusterID: "theirs", generator: SystemRandomNumberGenerator())
         }
         #expect(cluster?.code == .identityMismatch)
     }

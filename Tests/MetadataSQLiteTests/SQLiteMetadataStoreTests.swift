@@ -96,7 +96,8 @@ struct SQLiteMetadataStoreTests {
         // A file without anything in it, as SQLite itself might leave one, is a new store too.
         try self.withPath { path in
             try Data().write(to: URL(fileURLWithPath: path))
-            let controller = try MetadataController(store: try SQLiteMetadataStore(path: path), nodeID: 1, generator: SystemRandomNumberGenerator())
+            let controller = try MetadataController(
+                store: try SQLiteMetadataStore(path: path), nodeID: 1, generator: SystemRandomNumberGenerator())
             #expect(try SQLiteMetadataStore(path: path).load() == controller.image)
         }
     }
@@ -168,7 +169,8 @@ struct SQLiteMetadataStoreTests {
             let empty = try clock.measure { store = try SQLiteMetadataStore(path: path) }
             var controller: MetadataController?
             let initialize = try clock.measure {
-                controller = try MetadataController(store: try #require(store), nodeID: 1, generator: SystemRandomNumberGenerator())
+                controller = try MetadataController(
+                    store: try #require(store), nodeID: 1, generator: SystemRandomNumberGenerator())
             }
             let topics = (0..<1000).map {
                 NewTopic(name: "topic-\($0)", placement: .spread(partitions: 1, replicationFactor: 1))

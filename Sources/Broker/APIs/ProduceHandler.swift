@@ -53,27 +53,24 @@ struct ProduceHandler: Sendable {
         return .later(answered)
     }
 
-    /// Hands the batches to the IO threads of their partitions, in the order in which the request has them.
+    /// Puts the batches on the way to the IO threads of their partitions, in the order in which the request has them.
     private func submit(
         _ accepted: [ProducePass.Accepted],
         acks: Int16,
         promise: EventLoopPromise<[AppendTracker.Outcome]>
     ) {
         let tracker = AppendTracker(count: accepted.count, promise: promise)
-        var byThread: [ObjectIdentifier: (thread: IOThread, appends: [IOThread.Append])] = [:]
+        let pending = self.context.connection.pendingAppends.value
         for (index, item) in accepted.enumerated() {
-            let append = IOThread.Append(
-                partition: item.partition,
-                batch: item.batch,
-                waitsForDisk: acks == -1,
-                tracker: tracker,
-                index: index
+            pending.add(
+                IOThread.Append(
+                    partition: item.partition,
+                    batch: item.batch,
+                    waitsForDisk: acks == -1,
+                    tracker: tracker,
+                    index: index
+                )
             )
-            let thread = item.partition.ioThread
-            byThread[ObjectIdentifier(thread), default: (thread, [])].appends.append(append)
-        }
-        for (thread, appends) in byThread.values where !thread.append(appends) {
-            for append in appends { tracker.complete(append.index, .failure(.storage(.closed(append.partition.topicPartition)))) }
         }
     }
 

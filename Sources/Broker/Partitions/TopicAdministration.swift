@@ -25,7 +25,9 @@ extension Broker {
             result.flatMap { topic in
                 self.logger.info(
                     "created a topic",
-                    metadata: ["topic": "\(topic.name)", "id": "\(topic.id)", "partitions": "\(topic.partitions.count)"]
+                    metadata: [
+                        "topic": "\(topic.name)", "id": "\(topic.id)", "partitions": "\(topic.partitions.count)",
+                    ]
                 )
                 return self.serving(topic)
             }

@@ -2,9 +2,9 @@
 // Part of Martlet, an event broker in Swift.
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// A thread of the operating system that runs one function and can be waited for.

@@ -39,6 +39,8 @@ struct BrokerProcess {
         guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
             throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
         }
+        ProcessLimits.keepRequestBuffers()
+        let openFiles = ProcessLimits.raiseOpenFiles()
         // Signals are caught before anything is opened, so that none can end the process in the middle.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
 
@@ -81,7 +83,8 @@ struct BrokerProcess {
             metadata: [
                 "listeners": "\(server.boundAddresses.map(Self.text).joined(separator: ","))",
                 "cluster": "\(metadata.image.clusterID)", "node": "\(config.nodeID)", "data": "\(directory)",
-                "topics": "\(metadata.image.topicCount)", "partitions": "\(metadata.image.partitionCount)",
+                "open-files-max": "\(openFiles)", "topics": "\(metadata.image.topicCount)",
+                "partitions": "\(metadata.image.partitionCount)",
             ]
         )
 

@@ -2,9 +2,9 @@
 // Part of Martlet, an event broker in Swift.
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// What the process has from its surroundings, read without Foundation: loading that would cost more time than the
