@@ -179,6 +179,24 @@ extension LogDirectory {
         }
     }
 
+    /// Takes the directories of partitions that are not open out of the way, without deleting anything, and returns
+    /// where they are now. They are never served again; what they hold can be looked at or deleted by hand.
+    ///
+    /// `strayID` makes the new names unique.
+    public func setAsideLogs(_ partitions: [TopicPartition], strayID: UUID128) throws(LogError) -> [String] {
+        try self.changes.withLock { _ throws(LogError) in
+            let names = partitions.map { Self.movedName($0, id: strayID, suffix: Self.straySuffix) }
+            try disk { () throws(FileSystemError) in
+                for (partition, name) in zip(partitions, names) {
+                    try self.fileSystem.rename(self.directory(of: partition), to: self.path + "/" + name)
+                }
+                try self.fileSystem.syncDirectory(self.path)
+            }
+            try self.forgetMissing(partitions)
+            return names.map { self.path + "/" + $0 }
+        }
+    }
+
     /// Frees the space of all partitions that were deleted, in this run or before.
     public func removeDeletedDirectories() throws(LogError) {
         try disk { () throws(FileSystemError) in
@@ -194,10 +212,12 @@ extension LogDirectory {
 
     /// `topic-partition.<32 hexadecimal digits>-delete`, the topic shortened to what a file name may hold.
     static func deletedName(_ partition: TopicPartition, deletionID: UUID128) -> String {
-        let suffix =
-            "-\(partition.partition).\(self.hexadecimal(deletionID.high))\(self.hexadecimal(deletionID.low))"
-            + self.deleteSuffix
-        return partition.topic.prefix(self.fileNameLengthMax - suffix.utf8.count) + suffix
+        self.movedName(partition, id: deletionID, suffix: self.deleteSuffix)
+    }
+
+    private static func movedName(_ partition: TopicPartition, id: UUID128, suffix: String) -> String {
+        let end = "-\(partition.partition).\(self.hexadecimal(id.high))\(self.hexadecimal(id.low))" + suffix
+        return partition.topic.prefix(self.fileNameLengthMax - end.utf8.count) + end
     }
 
     /// Linux allows 255 bytes.

@@ -20,6 +20,8 @@ public final class LogDirectory: Sendable {
     static let cleanShutdownFileName = ".kafka_cleanshutdown"
     /// At the end of the name of a partition's directory that is being deleted.
     static let deleteSuffix = "-delete"
+    /// At the end of the name of a directory whose partition belongs to no topic.
+    static let straySuffix = "-stray"
 
     /// What lies in memory.
     struct State: Sendable {

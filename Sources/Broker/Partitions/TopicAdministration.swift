@@ -161,12 +161,21 @@ extension Broker {
         try self.logs.removeDeletedDirectories()
         let onDisk = Set(try self.logs.partitions())
         let image = self.metadata.image
+        try self.setAsideStrays(onDisk.filter { image.partition($0) == nil })
         for topic in image.topics { try self.serve(topic, onDisk: onDisk) }
-        let strays = onDisk.filter { image.partition($0) == nil }
-        for stray in strays.sorted() {
+    }
+
+    /// Partitions without a topic are what a crash in the middle of a deletion leaves. They must not stand in the way of
+    /// a new topic of that name, nor come back as part of it.
+    private func setAsideStrays(_ strays: Set<TopicPartition>) throws {
+        if strays.isEmpty { return }
+        var generator = SystemRandomNumberGenerator()
+        let sorted = strays.sorted()
+        let directories = try self.logs.setAsideLogs(sorted, strayID: .random(using: &generator))
+        for (stray, directory) in zip(sorted, directories) {
             self.logger.warning(
-                "a partition on disk belongs to no topic; it is left alone, delete its directory if it is not needed",
-                metadata: ["partition": "\(stray)", "directory": "\(self.logs.path)/\(stray)"]
+                "a partition on disk belongs to no topic; it is set aside, delete its directory if it is not needed",
+                metadata: ["partition": "\(stray)", "directory": "\(directory)"]
             )
         }
     }
