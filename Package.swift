@@ -157,7 +157,13 @@ let package = Package(
         ),
         // Starts the `martlet` that was built beside it and runs clients of others against it.
         .testTarget(name: "InteropTests", dependencies: ["martlet"], exclude: ["clients", "requirements.txt"]),
-        .testTarget(name: "BrokerServerTests", dependencies: ["BrokerServer", nioCore]),
+        .testTarget(
+            name: "BrokerServerTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
+                "ClusterMetadata", "Broker", "BrokerServer", nioCore, nioPosix, logging,
+            ]
+        ),
 
         // C libraries from Debian: each enters through exactly one target.
         systemLibrary("CISAL", apt: "libisal-dev"),

@@ -40,9 +40,9 @@ public final class ConnectionContext: Sendable {
     let compression: NIOLoopBound<CompressionContexts>
     /// What the requests of this pass over the socket have to write; see `Broker.submitAppends`.
     let pendingAppends: NIOLoopBound<PendingAppends>
-    private let closeHandlers: NIOLoopBound<CloseHandlers>
+    private let stopHandlers: NIOLoopBound<StopHandlers>
 
-    private final class CloseHandlers {
+    private final class StopHandlers {
         var nextID = 0
         var byID: [Int: @Sendable () -> Void] = [:]
     }
@@ -61,26 +61,27 @@ public final class ConnectionContext: Sendable {
         self.eventLoop = eventLoop
         self.compression = compression ?? NIOLoopBound(CompressionContexts(), eventLoop: eventLoop)
         self.pendingAppends = NIOLoopBound(PendingAppends(), eventLoop: eventLoop)
-        self.closeHandlers = NIOLoopBound(CloseHandlers(), eventLoop: eventLoop)
+        self.stopHandlers = NIOLoopBound(StopHandlers(), eventLoop: eventLoop)
     }
 
-    /// Calls `handler` when the connection closes, unless it was removed before. On the event loop only.
-    func onClose(_ handler: @escaping @Sendable () -> Void) -> Int {
-        let handlers = self.closeHandlers.value
+    /// Calls `handler` when waiting is over, unless it was removed before. On the event loop only.
+    func onStopWaiting(_ handler: @escaping @Sendable () -> Void) -> Int {
+        let handlers = self.stopHandlers.value
         handlers.nextID += 1
         handlers.byID[handlers.nextID] = handler
         return handlers.nextID
     }
 
-    /// Forgets a handler that `onClose` gave the number of. On the event loop only.
-    func removeCloseHandler(_ id: Int) {
-        self.closeHandlers.value.byID[id] = nil
+    /// Forgets a handler that `onStopWaiting` gave the number of. On the event loop only.
+    func removeStopHandler(_ id: Int) {
+        self.stopHandlers.value.byID[id] = nil
     }
 
-    /// The connection is gone: requests that wait on its behalf are given up. On the event loop only.
-    public func didClose() {
-        let handlers = self.closeHandlers.value.byID
-        self.closeHandlers.value.byID = [:]
+    /// Requests that wait on behalf of the connection, such as fetches for records to come, are to be finished now: it is
+    /// gone or the broker shuts down. On the event loop only.
+    public func stopWaiting() {
+        let handlers = self.stopHandlers.value.byID
+        self.stopHandlers.value.byID = [:]
         for handler in handlers.values { handler() }
     }
 }

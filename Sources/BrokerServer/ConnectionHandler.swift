@@ -60,7 +60,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         self.isClosing = true
         self.budget.release(self.answers.removeAll())
-        self.connection?.didClose()
+        self.connection?.stopWaiting()
         context.fireChannelInactive()
     }
 
@@ -230,8 +230,11 @@ extension ConnectionHandler {
     }
 
     /// The broker shuts down: no more requests are read, what is under way is answered, then the connection closes.
+    ///
+    /// Fetches that wait for records are answered with what there is.
     private func drain(_ context: ChannelHandlerContext) {
         self.isDraining = true
+        self.connection?.stopWaiting()
         if self.answers.isEmpty { self.closeWhenSent(context) }
     }
 

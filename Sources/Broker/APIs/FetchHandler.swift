@@ -60,7 +60,7 @@ struct FetchHandler: Sendable {
         return self.wait(for: plan, limits, maxWait: .milliseconds(Int64(request.maxWaitMs)), answer)
     }
 
-    /// Answers when there is enough, the time is over or the connection closes.
+    /// Answers when there is enough, the time is over, the connection closes or the broker shuts down.
     private func wait(
         for plan: FetchSessionCache.Plan,
         _ limits: FetchReader.Limits,
@@ -77,9 +77,9 @@ struct FetchHandler: Sendable {
             promise: promise
         )
         let connection = self.context.connection
-        let closeHandler = connection.onClose { operation.finishNow() }
+        let stopHandler = connection.onStopWaiting { operation.finishNow() }
         let answered = promise.futureResult.flatMapThrowing { result -> Outcome in
-            connection.removeCloseHandler(closeHandler)
+            connection.removeStopHandler(stopHandler)
             return try answer.outcome(result)
         }
         operation.start()

@@ -22,6 +22,9 @@ struct BrokerProcess {
     /// Threads that look up what fetches ask for. They mostly wait for the page cache, not for each other.
     static let readerThreads = 2
 
+    /// Bytes of requests under way on all connections, where `queued.max.request.bytes` does not say.
+    static let queuedRequestBytes = 128 << 20
+
     private let loaded: LoadedConfiguration
     private let logger: Logger
 
@@ -171,7 +174,7 @@ extension BrokerProcess {
     private static func options(of config: BrokerConfig) -> ServerOptions {
         ServerOptions(
             maxFrameSize: config.socketRequestMaxBytes,
-            maxQueuedBytes: config.queuedMaxRequestBytes ?? 0,
+            maxQueuedBytes: config.queuedMaxRequestBytes ?? Self.queuedRequestBytes,
             maxIdle: config.connectionsMaxIdleMs < 0 ? nil : .milliseconds(config.connectionsMaxIdleMs),
             maxConnections: config.maxConnections,
             maxConnectionsPerIP: config.maxConnectionsPerIP
