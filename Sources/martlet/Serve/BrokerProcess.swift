@@ -19,7 +19,7 @@ import UnixSignals
 struct BrokerProcess {
     /// How long connections may take to finish what is under way when the broker stops.
     static let drainGrace = TimeAmount.seconds(10)
-    /// Threads that look up what fetches ask for. They mostly wait for the page cache, not for each other.
+    /// Threads that wait for the disk on behalf of fetches; what is in memory is found without them.
     static let readerThreads = 2
 
     /// Bytes of requests under way on all connections, where `queued.max.request.bytes` does not say.
@@ -39,14 +39,61 @@ struct BrokerProcess {
     func run() async throws {
         for warning in self.loaded.warnings { self.logger.warning("\(warning)") }
         let config = self.loaded.broker
-        guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
-            throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
-        }
         ProcessLimits.keepRequestBuffers()
         let openFiles = ProcessLimits.raiseOpenFiles()
         // Signals are caught before anything is opened, so that none can end the process in the middle.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let opened = try self.open(config)
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
+        )
+        let server: BrokerServer
+        do {
+            server = try await BrokerServer.start(
+                opened.broker,
+                listeners: try Self.listeners(of: config),
+                options: Self.options(of: config),
+                group: group,
+                logger: self.logger
+            )
+        } catch {
+            // Nothing was written: the next start need not recover.
+            try await self.close(opened)
+            throw error
+        }
+        let housekeeping = try await opened.broker.startHousekeeping(on: group.next()).get()
+        let image = opened.metadata.image
+        self.logger.info(
+            "ready",
+            metadata: [
+                "listeners": "\(server.boundAddresses.map(Self.text).joined(separator: ","))",
+                "cluster": "\(image.clusterID)", "node": "\(config.nodeID)", "data": "\(opened.directory)",
+                "open-files-max": "\(openFiles)", "topics": "\(image.topicCount)",
+                "partitions": "\(image.partitionCount)",
+            ]
+        )
 
+        await self.serve(until: signals, server) {
+            try? await housekeeping.stop().get()
+            await server.shutDown(grace: Self.drainGrace)
+        }
+        try await self.close(opened)
+        try await group.shutdownGracefully()
+        self.logger.info("stopped; the shutdown was clean")
+    }
+
+    /// What is opened at the start and closed at the end.
+    private struct Opened: Sendable {
+        let directory: String
+        let store: SQLiteMetadataStore
+        let metadata: MetadataController
+        let broker: Broker
+    }
+
+    private func open(_ config: BrokerConfig) throws -> Opened {
+        guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
+            throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
+        }
         let logs = try LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory, logger: self.logger)
         let store = try SQLiteMetadataStore(path: "\(directory)/\(SQLiteMetadataStore.fileName)")
         let metadata = try MetadataController(
@@ -70,35 +117,13 @@ struct BrokerProcess {
             ),
             logger: self.logger
         )
-        let group = MultiThreadedEventLoopGroup(
-            numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
-        )
-        let server = try await BrokerServer.start(
-            broker,
-            listeners: try Self.listeners(of: config),
-            options: Self.options(of: config),
-            group: group,
-            logger: self.logger
-        )
-        let housekeeping = try await broker.startHousekeeping(on: group.next()).get()
-        self.logger.info(
-            "ready",
-            metadata: [
-                "listeners": "\(server.boundAddresses.map(Self.text).joined(separator: ","))",
-                "cluster": "\(metadata.image.clusterID)", "node": "\(config.nodeID)", "data": "\(directory)",
-                "open-files-max": "\(openFiles)", "topics": "\(metadata.image.topicCount)",
-                "partitions": "\(metadata.image.partitionCount)",
-            ]
-        )
+        return Opened(directory: directory, store: store, metadata: metadata, broker: broker)
+    }
 
-        await self.serve(until: signals, server) {
-            try? await housekeeping.stop().get()
-            await server.shutDown(grace: Self.drainGrace)
-        }
-        try await Self.blocking { try broker.shutDown() }
-        try store.close()
-        try await group.shutdownGracefully()
-        self.logger.info("stopped; the shutdown was clean")
+    /// Closes the logs and the metadata, on a thread that may wait for the disk.
+    private func close(_ opened: Opened) async throws {
+        try await Self.blocking { try opened.broker.shutDown() }
+        try opened.store.close()
     }
 
     /// Runs `drain` at the first signal; at the second, connections are closed with what they have under way.
