@@ -30,8 +30,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var isReadHeldBack = false
     private var isDraining = false
     private var isClosing = false
-    /// Inside `channelRead`: answers are written there and flushed once at its end.
-    private var isReading = false
+    /// Inside `runFrames`: answers are written there and flushed once at its end.
+    private var isRunning = false
     private var isFlushDue = false
 
     init(
@@ -66,22 +66,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if self.isClosing { return }
-        self.isReading = true
         do {
             try self.decoder.receive(self.unwrapInboundIn(data))
-            while !self.isClosing, let frame = try self.decoder.nextFrame(context.channel.allocator) {
-                self.run(frame, context: context)
-            }
         } catch {
-            self.close(context, reason: "\(error)")
+            return self.close(context, reason: "\(error)")
         }
-        if let connection = self.connection { self.broker.submitAppends(of: connection) }
-        self.isReading = false
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) {
-        self.flushIfDue(context)
-        context.fireChannelReadComplete()
+        self.runFrames(context)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -104,7 +94,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// The event loop wants to read the socket: not while too much waits for an answer.
     func read(context: ChannelHandlerContext) {
-        if self.mayRead(context) {
+        if self.mayRead(context), !self.decoder.hasUnread {
             context.read()
         } else {
             self.isReadHeldBack = true
@@ -115,6 +105,26 @@ final class ConnectionHandler: ChannelDuplexHandler {
 // MARK: - Requests
 
 extension ConnectionHandler {
+    /// Runs the frames that have been received, as far as the bounds allow: one read may bring thousands of small
+    /// requests with large answers. The rest is run when answers have left.
+    private func runFrames(_ context: ChannelHandlerContext) {
+        // Flushing may call back to say that there is room again; the loop sees that by itself.
+        if self.isRunning { return }
+        self.isRunning = true
+        do {
+            repeat {
+                while self.mayRead(context), let frame = try self.decoder.nextFrame(context.channel.allocator) {
+                    self.run(frame, context: context)
+                }
+                if let connection = self.connection { self.broker.submitAppends(of: connection) }
+                self.flushIfDue(context)
+            } while self.decoder.hasUnread && self.mayRead(context)
+        } catch {
+            self.close(context, reason: "\(error)")
+        }
+        self.isRunning = false
+    }
+
     private func run(_ frame: ByteBuffer, context: ChannelHandlerContext) {
         guard let connection = self.connection else { return }
         let outcome: Outcome
@@ -183,7 +193,7 @@ extension ConnectionHandler {
         }
         if self.isFlushDue { return }
         self.isFlushDue = true
-        if !self.isReading { self.flushSoon(context) }
+        if !self.isRunning { self.flushSoon(context) }
     }
 
     /// Flushes after what the event loop has queued before: answers that become ready together leave together.
@@ -224,7 +234,8 @@ extension ConnectionHandler {
     }
 
     private func readAgainIfAllowed(_ context: ChannelHandlerContext) {
-        guard self.isReadHeldBack, self.mayRead(context) else { return }
+        if self.decoder.hasUnread, self.mayRead(context) { self.runFrames(context) }
+        guard self.isReadHeldBack, !self.decoder.hasUnread, self.mayRead(context) else { return }
         self.isReadHeldBack = false
         context.read()
     }

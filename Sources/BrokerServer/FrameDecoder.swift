@@ -20,6 +20,9 @@ struct FrameDecoder {
         self.maxFrameSize = maxFrameSize
     }
 
+    /// Something was received that no frame has been taken from yet: more must not be read until then.
+    var hasUnread: Bool { self.unread != nil }
+
     /// Takes what was read from the socket.
     mutating func receive(_ buffer: ByteBuffer) throws(FrameError) {
         assert(self.unread == nil, "frames are taken out until there are none before more is read")

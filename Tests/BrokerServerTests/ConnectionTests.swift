@@ -75,6 +75,23 @@ struct ConnectionTests {
         }
     }
 
+    @Test("thousands of requests in one burst are all answered, in order, by a broker that holds few answers at a time")
+    func burst() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.withConnection { connection in
+                let count: Int32 = 5_000
+                var burst = ByteBuffer()
+                for id in 0..<count { burst.writeImmutableBuffer(try Self.apiVersions(correlationID: id)) }
+                try await withThrowingTaskGroup(of: Void.self) { tasks in
+                    let (sender, bytes) = (connection.sender, burst)
+                    tasks.addTask { try await sender.write(bytes) }
+                    for id in 0..<count { #expect(Self.correlationID(try await connection.nextFrame()) == id) }
+                    try await tasks.waitForAll()
+                }
+            }
+        }
+    }
+
     @Test("a produce with acks=0 has no answer, and the next request has its own")
     func acksZero() async throws {
         try await ServerHarness.run { harness in

@@ -94,6 +94,8 @@ struct ServerHarness: Sendable {
 final class RawConnection {
     private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    /// What writes may go through beside `nextFrame`.
+    var sender: NIOAsyncChannelOutboundWriter<ByteBuffer> { self.outbound }
     private var received = ByteBuffer()
 
     init(
