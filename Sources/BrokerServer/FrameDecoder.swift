@@ -20,13 +20,20 @@ struct FrameDecoder {
         self.maxFrameSize = maxFrameSize
     }
 
-    /// Something was received that no frame has been taken from yet: more must not be read until then.
+    /// Something was received that no frame has been taken from yet: more is not to be asked for until then.
     var hasUnread: Bool { self.unread != nil }
 
     /// Takes what was read from the socket.
+    ///
+    /// More may come although there are frames left: when the peer closes its side, everything it has sent is read
+    /// whether it was asked for or not. It is kept behind them; it is no more than the system's buffer of a socket.
     mutating func receive(_ buffer: ByteBuffer) throws(FrameError) {
-        assert(self.unread == nil, "frames are taken out until there are none before more is read")
-        self.unread = try self.buffers.received(buffer)
+        let received = try self.buffers.received(buffer)
+        if self.unread == nil {
+            self.unread = received
+        } else {
+            self.unread?.writeImmutableBuffer(received)
+        }
     }
 
     /// The next whole frame, without its length field; nil when more has to be received first.

@@ -57,6 +57,22 @@ struct FrameDecoderTests {
             kept.enumerated().allSatisfy { index, frame in Array(frame.readableBytesView) == [UInt8(index), 1, 2] })
     }
 
+    @Test("what arrives before the last frames were taken out is kept behind them")
+    func receivesUnasked() throws {
+        var decoder = FrameDecoder(maxFrameSize: 1_000)
+        let receiveAllocator = FrameReceiveAllocator(decoder.buffers)
+        let stream = self.stream([[1], [2, 2], [3, 3, 3]])
+        for part in [stream[..<7], stream[7..<12], stream[12...]] {
+            var buffer = receiveAllocator.buffer(allocator: self.allocator)
+            buffer.writeBytes(part)
+            try decoder.receive(buffer)
+        }
+        var frames: [[UInt8]] = []
+        while let frame = try decoder.nextFrame(self.allocator) { frames.append(Array(frame.readableBytesView)) }
+        #expect(frames == [[1], [2, 2], [3, 3, 3]])
+        #expect(!decoder.hasUnread)
+    }
+
     @Test("a large frame is received in one piece: its bytes are not moved after the first peek")
     func largeFrameStaysInPlace() throws {
         var decoder = FrameDecoder(maxFrameSize: 100 << 20)
