@@ -28,12 +28,27 @@ struct MetadataHandler: APIHandler {
     let context: RequestContext
 
     func answer(_ request: MetadataRequest) -> Answer<MetadataResponse> {
+        var request = request
+        request.topics = request.topics.map(Self.withoutRepeats)
         let image = self.broker.metadata.image
         let missing = self.topicsToCreate(request, image)
         if missing.isEmpty { return .now(self.response(to: request, image)) }
 
         let created = self.broker.admin.run(on: self.context.eventLoop) { self.broker.autoCreateTopics(missing) }
         return .later(created.map { self.response(to: request, self.broker.metadata.image, creationErrors: $0) })
+    }
+
+    /// Each topic once, as in Kafka: a topic of many partitions named a million times would have an answer that no
+    /// memory holds.
+    private static func withoutRepeats(
+        _ topics: [MetadataRequest.MetadataRequestTopic]
+    ) -> [MetadataRequest.MetadataRequestTopic] {
+        struct Name: Hashable {
+            let name: String?
+            let id: TopicID
+        }
+        var seen: Set<Name> = []
+        return topics.filter { seen.insert(Name(name: $0.topicID == .zero ? $0.name : nil, id: $0.topicID)).inserted }
     }
 
     /// The topics of the request that do not exist and may be made.
