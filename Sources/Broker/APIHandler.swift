@@ -7,8 +7,9 @@ public import NIOCore
 /// What answers the requests of one API. One file per API in `APIs/`, whose header says which versions it serves and
 /// what each changes for the user.
 ///
-/// A handler is called on the connection's event loop and must not block: file reads go to `Broker.readers`, changes
-/// of metadata to `Broker.admin`, appends to the partition's IO thread.
+/// A handler is called on the connection's event loop and must not block: reads that may wait for the disk go to
+/// `Broker.readers`, changes of metadata to `Broker.admin`, appends to the partition's IO thread.
+///
 /// A handler is made for one request and holds what every request needs: the broker and the request's context.
 protocol APIHandler: Sendable {
     associatedtype Request: KafkaRequest

@@ -207,7 +207,7 @@ extension ConnectionHandler {
             let region = try SliceRegion(slice)
             let sent = context.eventLoop.makePromise(of: Void.self)
             context.write(self.wrapOutboundOut(.fileRegion(region.fileRegion)), promise: sent)
-            // Holds the descriptor and the segment until the kernel has taken the bytes.
+            // Keeps the file open until the kernel has taken the bytes.
             sent.futureResult.whenComplete { _ in region.close() }
         } catch {
             self.close(context, reason: "cannot send records from \(slice): \(error)")

@@ -4,27 +4,22 @@
 import CommitLog
 import NIOCore
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 /// A slice of a log file in the form in which NIO sends it without reading it (sendfile).
 ///
-/// It has a descriptor of its own, so that the segment may be closed or deleted while the bytes are on their way.
+/// It borrows the descriptor of the file and keeps the file open, so that the segment may be deleted while the bytes are
+/// on their way. Answers of many slices so need no descriptors of their own, of which a process has few.
 struct SliceRegion: Sendable {
     let fileRegion: FileRegion
     private let handle: NIOFileHandle
+    private let file: any LogFile
 
-    /// - Throws: `IOError` when the process has no descriptor left, or the slice is not in a real file.
+    /// - Throws: `IOError` when the slice is not in a real file.
     init(_ slice: LogSlice) throws {
-        guard let descriptor = slice.file?.descriptor else {
-            throw IOError(errnoCode: EBADF, reason: "the log is not in a real file")
+        guard let file = slice.file, let descriptor = file.descriptor else {
+            throw IOError(errnoCode: Self.badDescriptor, reason: "the log is not in a real file")
         }
-        let duplicate = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        if duplicate < 0 { throw IOError(errnoCode: errno, reason: "duplicating a descriptor") }
-        self.handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: duplicate)
+        self.file = file
+        self.handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: descriptor)
         self.fileRegion = FileRegion(
             fileHandle: self.handle,
             readerIndex: Int(slice.position),
@@ -32,8 +27,14 @@ struct SliceRegion: Sendable {
         )
     }
 
-    /// Gives the descriptor back. To be called once, when the bytes are sent or never will be.
+    /// Gives the file back. To be called once, when the bytes are sent or never will be.
     func close() {
-        try? self.handle.close()
+        withExtendedLifetime(self.file) {
+            // The descriptor stays the file's: the handle only forgets it.
+            _ = try? self.handle.takeDescriptorOwnership()
+        }
     }
+
+    /// EBADF.
+    private static let badDescriptor: CInt = 9
 }
