@@ -61,6 +61,15 @@ struct FetchSessionCacheTests {
         #expect(cache.finish(plan, [Self.fetched(0, highWatermark: 0)]).count == 1)
     }
 
+    @Test("a partition named twice is read once, as it was named last", arguments: [Int32(-1), 0])
+    mutating func repeated(epoch: Int32) throws {
+        var cache = FetchSessionCache(maxSessions: 10)
+        let targets = [Self.target(0, offset: 1), Self.target(1), Self.target(0, offset: 7)]
+        let plan = try self.begin(&cache, Self.request(0, epoch, targets)).get()
+        #expect(plan.targets.map(\.key.partition) == [0, 1])
+        #expect(plan.targets.first?.fetchOffset == 7)
+    }
+
     @Test("an incremental fetch names only partitions with news")
     mutating func incremental() throws {
         var cache = FetchSessionCache(maxSessions: 10)

@@ -72,6 +72,8 @@ struct FetchSessionCache {
     ) -> Result<Plan, SessionError> {
         if request.epoch == Self.finalEpoch || request.epoch == Self.initialEpoch {
             self.remove(request.sessionID)
+            var request = request
+            request.targets = Self.withoutRepeats(request.targets)
             let id = request.epoch == Self.initialEpoch ? self.create(request, now: now, using: &generator) : 0
             return .success(Plan(sessionID: id, isIncremental: false, targets: request.targets))
         }
@@ -97,6 +99,24 @@ struct FetchSessionCache {
     mutating func finish(_ plan: Plan, _ fetched: [FetchedPartition]) -> [FetchedPartition] {
         guard plan.sessionID != 0, self.sessions[plan.sessionID] != nil else { return fetched }
         return self.sessions[plan.sessionID]?.note(fetched, isIncremental: plan.isIncremental) ?? fetched
+    }
+
+    /// Each partition once, at its first place and as it was named last: a fetch that waits looks at every one of them
+    /// whenever a record comes.
+    private static func withoutRepeats(_ targets: [FetchTarget]) -> [FetchTarget] {
+        if targets.count < 2 { return targets }
+        var unique: [FetchTarget] = []
+        var places: [FetchTarget.Key: Int] = [:]
+        unique.reserveCapacity(targets.count)
+        for target in targets {
+            if let place = places[target.key] {
+                unique[place] = target
+            } else {
+                places[target.key] = unique.count
+                unique.append(target)
+            }
+        }
+        return unique
     }
 
     private mutating func remove(_ id: Int32) {
