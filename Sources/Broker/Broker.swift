@@ -17,6 +17,7 @@ import Synchronization
 ///
 /// - IO threads write the logs, each the partitions assigned to it (`IOThread`).
 /// - Reader threads look up what fetches ask for.
+/// - One thread keeps the journal: it syncs the segments behind it.
 /// - One admin thread changes metadata, so that changes happen one after the other.
 public final class Broker: Sendable {
     let metadata: MetadataController
@@ -27,6 +28,8 @@ public final class Broker: Sendable {
     let ioThreads: [IOThread]
     let readers: WorkerPool
     let admin: WorkerPool
+    /// Syncs what is in the journal, so that its files can be used again.
+    let journalKeeper: WorkerPool
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
     private let fetchSessions: Mutex<FetchSessionCache>
@@ -50,11 +53,17 @@ public final class Broker: Sendable {
         self.clock = clock
         self.logger = logger
         self.currentConfig = Mutex(try Self.applyDynamicConfigs(of: metadata.image, to: config))
-        self.ioThreads = (0..<threads.io).map { IOThread(index: $0, clock: clock, logger: logger) }
+        self.ioThreads = (0..<threads.io).map {
+            IOThread(index: $0, journal: logs.journal, clock: clock, logger: logger)
+        }
         self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
+        self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         try self.openTopics()
+        let (keeper, journal) = (self.journalKeeper, logs.journal)
+        journal.onWork { keeper.submit { journal.maintain() } }
+        try logs.startJournal()
     }
 
     /// The configs in force.
@@ -133,6 +142,8 @@ public final class Broker: Sendable {
     public func shutDown() throws {
         self.admin.close()
         for thread in self.ioThreads { thread.close() }
+        self.logs.journal.stop()
+        self.journalKeeper.close()
         self.readers.close()
         try self.logs.shutDown()
     }

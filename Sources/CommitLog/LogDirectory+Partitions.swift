@@ -61,8 +61,8 @@ extension LogDirectory {
         for log in dirty { try log.flush() }
     }
 
-    /// Opens the log of a partition whose directory is there: recovers it unless the last shutdown was clean, and sets
-    /// its log start offset and high watermark to what the checkpoints say. What was recovered is on stable storage when
+    /// Opens the log of a partition whose directory is there: recovers it unless the last shutdown was clean, takes from
+    /// the journal what it lacks, and sets its log start offset and high watermark to what the checkpoints say. What was recovered is on stable storage when
     /// this returns. May be called from many threads for different partitions.
     public func openLog(_ partition: TopicPartition, config: LogConfig, now: Int64) throws(LogError) -> PartitionLog {
         let log = try self.open(partition, config: config, now: now)
@@ -77,11 +77,6 @@ extension LogDirectory {
                 state.checkpoints[.highWatermark]?[partition] ?? 0
             )
         }
-        let log = try PartitionLog.open(
-            fileSystem: self.fileSystem, directory: self.directory(of: partition), topicPartition: partition,
-            config: config, recovery: self.wasCleanShutdown ? .clean : .unclean(recoveryPoint: recoveryPoint),
-            logStartOffset: logStart, now: now, logger: self.logger)
-        log.advanceHighWatermark(to: highWatermark)
         let path = self.directory(of: partition) + "/" + PartitionMetadataFile.name
         var topicID: TopicID?
         do throws(LogError) {
@@ -92,6 +87,15 @@ extension LogDirectory {
             guard case .malformed = error else { throw error }
             self.logger?.error("a partition does not say whose it is", metadata: ["error": "\(error)"])
         }
+        let log = try PartitionLog.open(
+            fileSystem: self.fileSystem, directory: self.directory(of: partition), topicPartition: partition,
+            topicID: topicID, config: config,
+            recovery: self.wasCleanShutdown ? .clean : .unclean(recoveryPoint: recoveryPoint),
+            logStartOffset: logStart, now: now, logger: self.logger)
+        if let recovery = self.state.withLock({ $0.recovery }) {
+            _ = try recovery.replay(into: log, topicID: topicID, now: now)
+        }
+        log.advanceHighWatermark(to: highWatermark)
         self.state.withLock { state in
             state.logs[partition] = log
             state.topicIDs[partition] = topicID
@@ -123,7 +127,7 @@ extension LogDirectory {
                     to: directory + "/" + PartitionMetadataFile.name, sync: false, on: self.fileSystem)
                 let log = try PartitionLog.open(
                     fileSystem: self.fileSystem, directory: directory, topicPartition: new.partition,
-                    config: new.config, recovery: .clean, now: now, logger: self.logger)
+                    topicID: new.topicID, config: new.config, recovery: .clean, now: now, logger: self.logger)
                 logs.append(log)
             }
             try self.syncNew(logs)

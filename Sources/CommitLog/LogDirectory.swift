@@ -32,12 +32,18 @@ public final class LogDirectory: Sendable {
         /// The checkpoints on disk name partitions that are not there.
         var checkpointsAreStale = false
         var lock: (any FileLock)?
+        /// What the journal holds for logs that are not open yet; nil after a clean shutdown.
+        var recovery: JournalRecovery?
+        /// Numbers of the journal files that were there.
+        var journalFiles: [Int] = []
     }
 
     /// The path of the data directory.
     public let path: String
     /// The last shutdown was clean, so that logs open without a look at their batches.
     public let wasCleanShutdown: Bool
+    /// Where many partitions become durable with one sync. Not in use before `startJournal`.
+    public let journal: Journal
     let fileSystem: any FileSystem
     let logger: Logger?
     let state: Mutex<State>
@@ -49,7 +55,7 @@ public final class LogDirectory: Sendable {
     /// Throws `directoryLocked` when another process has it, and `storage` when the disk fails. Checkpoints that cannot
     /// be read are taken for empty, with a warning: then more is scanned.
     public static func open(
-        fileSystem: any FileSystem, path: String, logger: Logger? = nil
+        fileSystem: any FileSystem, path: String, journal: Journal.Options = Journal.Options(), logger: Logger? = nil
     ) throws(LogError) -> LogDirectory {
         let lock = try disk { () throws(FileSystemError) -> (any FileLock)? in
             try self.makeDirectories(path, on: fileSystem)
@@ -77,10 +83,25 @@ public final class LogDirectory: Sendable {
                 logger?.error("a checkpoint cannot be read and is ignored", metadata: ["error": "\(error)"])
             }
         }
-        return LogDirectory(path: path, wasClean: wasClean, fileSystem: fileSystem, logger: logger, state: state)
+        let journalFiles = names.compactMap { JournalFormat.number(ofFile: $0) }.sorted()
+        state.journalFiles = journalFiles
+        if !wasClean {
+            // Files of any size count: the limit may have been another one when they were made.
+            state.recovery = try disk { () throws(FileSystemError) in
+                try JournalRecovery(
+                    journalFiles.map { path + "/" + JournalFormat.fileName($0) }, from: fileSystem, logger: logger)
+            }
+        }
+        return LogDirectory(
+            path: path, wasClean: wasClean, fileSystem: fileSystem,
+            journal: Journal(fileSystem: fileSystem, directory: path, options: journal, logger: logger),
+            logger: logger, state: state)
     }
 
-    private init(path: String, wasClean: Bool, fileSystem: any FileSystem, logger: Logger?, state: State) {
+    private init(
+        path: String, wasClean: Bool, fileSystem: any FileSystem, journal: Journal, logger: Logger?, state: State
+    ) {
+        self.journal = journal
         self.path = path
         self.wasCleanShutdown = wasClean
         self.fileSystem = fileSystem
@@ -94,6 +115,23 @@ public final class LogDirectory: Sendable {
             try self.makeDirectories(String(path[..<slash]), on: fileSystem)
         }
         try fileSystem.createDirectory(path)
+    }
+
+    /// Lets commits use the journal. To be called once, when every log has been opened: what the journal held is not
+    /// kept after this, so that a log that could not be opened would lose it. Therefore nothing happens, and the journal
+    /// stays off, while a partition is not open.
+    public func startJournal() throws(LogError) {
+        let open = self.logs
+        if let missing = try self.partitions().first(where: { open[$0] == nil }) {
+            self.logger?.warning(
+                "the journal is not used, as a log is not open", metadata: ["partition": "\(missing)"])
+            return
+        }
+        let numbers = self.state.withLock { state in
+            state.recovery = nil
+            return state.journalFiles
+        }
+        try disk { () throws(FileSystemError) in try self.journal.begin(with: numbers) }
     }
 
     // MARK: - Whose it is

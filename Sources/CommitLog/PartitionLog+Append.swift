@@ -18,6 +18,14 @@ extension PartitionLog {
     public func append(
         _ batches: [PreparedBatch], leaderEpoch: Int32, now: Int64
     ) -> [Result<AppendResult, AppendError>] {
+        self.append(batches, leaderEpoch: leaderEpoch, now: now, isReplay: false)
+    }
+
+    /// The same; with `isReplay` for batches that were in the log before and have their offsets: their producers are
+    /// not asked for the right sequence.
+    func append(
+        _ batches: [PreparedBatch], leaderEpoch: Int32, now: Int64, isReplay: Bool
+    ) -> [Result<AppendResult, AppendError>] {
         self.writer.withLock { writer in
             let (config, refusal, latestEpoch) = self.shared.withLock { ($0.config, $0.refusal, $0.epochs.latestEpoch) }
             if let refusal { return batches.map { _ in .failure(.storage(refusal)) } }
@@ -33,8 +41,8 @@ extension PartitionLog {
             // The run points into the buffers of the batches.
             return withExtendedLifetime(batches) {
                 var call = AppendCall(
-                    log: self, config: config, leaderEpoch: leaderEpoch, now: now, headers: headers,
-                    run: AppendRun(position: writer.endPosition))
+                    log: self, config: config, leaderEpoch: leaderEpoch, now: now, isReplay: isReplay,
+                    headers: headers, run: AppendRun(position: writer.endPosition))
                 for batch in batches { call.append(batch, writer: &writer) }
                 call.finish(writer: &writer)
                 return call.results
@@ -118,6 +126,7 @@ private struct AppendCall {
     let config: LogConfig
     let leaderEpoch: Int32
     let now: Int64
+    let isReplay: Bool
     /// Room for one header for each batch of the call.
     let headers: UnsafeMutableRawBufferPointer
     var headerCount = 0
@@ -126,13 +135,14 @@ private struct AppendCall {
     var failure: LogError?
 
     init(
-        log: PartitionLog, config: LogConfig, leaderEpoch: Int32, now: Int64,
+        log: PartitionLog, config: LogConfig, leaderEpoch: Int32, now: Int64, isReplay: Bool,
         headers: UnsafeMutableRawBufferPointer, run: AppendRun
     ) {
         self.log = log
         self.config = config
         self.leaderEpoch = leaderEpoch
         self.now = now
+        self.isReplay = isReplay
         self.headers = headers
         self.run = run
     }
@@ -157,7 +167,7 @@ private struct AppendCall {
             self.results.append(.failure(.recordListTooLarge(message: message)))
             return
         }
-        if header.hasProducerID, !header.isControl {
+        if header.hasProducerID, !header.isControl, !self.isReplay {
             switch writer.producers.judge(header) {
             case .append: break
             case .duplicate(let known):
@@ -278,6 +288,9 @@ private struct AppendCall {
 
     private func publish(_ run: AppendRun, writer: inout PartitionLog.Writer) {
         guard let first = run.batches.first, let last = run.batches.last else { return }
+        writer.undurable.append(
+            file: writer.activeFile, position: run.position, byteCount: run.byteCount, baseOffset: first.baseOffset,
+            endOffset: last.lastOffset + 1)
         let leaderEpoch = self.leaderEpoch
         let isNewEpoch = self.log.shared.withLock { shared in
             shared.endOffset = last.lastOffset + 1

@@ -4,8 +4,9 @@
 import Synchronization
 
 extension PartitionLog {
-    /// Puts everything that was appended on stable storage, oldest segment first: then `flushedOffset` is what
-    /// `endOffset` was. Costs one fdatasync for each segment written to, nothing when there is nothing to do.
+    /// Puts everything that was appended on stable storage in the segments, oldest first: then `syncedOffset` and
+    /// `flushedOffset` are what `endOffset` was. Costs one fdatasync for each segment written to, nothing when there is
+    /// nothing to do.
     ///
     /// Appends go on meanwhile, on another thread; what they add is left for the next flush.
     ///
@@ -20,7 +21,7 @@ extension PartitionLog {
             try self.writer.withLock { writer throws(LogError) in
                 try self.checkWritable()
                 writer.dirtySegments.removeAll { segment in work.sealed.contains { $0 === segment } }
-                self.atomicFlushedOffset.max(work.endOffset, ordering: .releasing)
+                self.noteSynced(upTo: work.endOffset, &writer)
             }
         }
     }
@@ -37,12 +38,20 @@ extension PartitionLog {
             try self.checkWritable()
             guard self.isDirty(writer) else { return nil }
             try self.syncNames(&writer)
+            _ = writer.undurable.take()
             return FlushWork(sealed: writer.dirtySegments, active: writer.activeFile, endOffset: writer.endOffset)
         }
     }
 
     private func isDirty(_ writer: Writer) -> Bool {
-        writer.endOffset > self.flushedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty
+        writer.endOffset > self.syncedOffset || !writer.dirtySegments.isEmpty || writer.directoryIsDirty
+    }
+
+    /// The segments are on stable storage up to an offset at which a piece ended.
+    private func noteSynced(upTo offset: Int64, _ writer: inout Writer) {
+        writer.undurable.remove(upTo: offset)
+        self.atomicSyncedOffset.max(offset, ordering: .releasing)
+        self.atomicFlushedOffset.max(offset, ordering: .releasing)
     }
 
     /// Notes that the whole file system was synced after the last append: everything up to `offset` is durable.
@@ -51,7 +60,7 @@ extension PartitionLog {
             guard writer.endOffset == offset, self.refusal == nil else { return }
             writer.dirtySegments = []
             writer.directoryIsDirty = false
-            self.atomicFlushedOffset.store(offset, ordering: .releasing)
+            self.noteSynced(upTo: offset, &writer)
         }
     }
 
@@ -65,7 +74,7 @@ extension PartitionLog {
             try active.syncData()
         }
         writer.dirtySegments = []
-        self.atomicFlushedOffset.store(writer.endOffset, ordering: .releasing)
+        self.noteSynced(upTo: writer.endOffset, &writer)
     }
 
     func syncNames() throws(LogError) {

@@ -13,7 +13,9 @@ extension PartitionLog {
     /// an offset past the high watermark.
     @discardableResult
     public func deleteRecords(before offset: Int64) throws(LogError) -> Int64 {
-        try self.writer.withLock { writer throws(LogError) in
+        // What is in the journal only would not find its place again in a log that begins after its batch.
+        if offset > self.syncedOffset, offset <= self.highWatermark { try self.flush() }
+        return try self.writer.withLock { writer throws(LogError) in
             if self.shared.withLock({ $0.isClosed }) { throw .closed(self.topicPartition) }
             guard offset >= 0, offset <= self.highWatermark else {
                 throw .offsetOutOfRange(

@@ -12,14 +12,13 @@ import Synchronization
 /// a lock of its own that is held for moments and never while the disk is touched.
 ///
 /// Invariants:
-/// - log start ≤ high watermark ≤ end, flushed ≤ end, recovery point ≤ flushed; all of them only grow.
+/// - log start ≤ high watermark ≤ end, recovery point ≤ synced ≤ flushed ≤ end; all of them only grow.
 /// - what readers see (`endOffset`, the size of the active segment) has been written whole.
 /// - after a failed write or sync the log is fenced: what was not acknowledged by then never will be. Reads go on.
 /// - offsets in `damagedRanges` are never served.
 ///
-/// Durability: an append is in the page cache when it returns and on stable storage after the next `flush`. Whoever
-/// finds a cheaper way to make appends durable than syncing this file does so around the log and leaves `flush` for
-/// later.
+/// Durability: an append is in the page cache when it returns and on stable storage after the next `flush`, or after a
+/// `JournalLane` has committed the log, which is cheaper where many logs are written to at once.
 public final class PartitionLog: Sendable {
     /// How the log was left.
     public enum Recovery: Sendable, Hashable {
@@ -39,6 +38,8 @@ public final class PartitionLog: Sendable {
         var endOffset: Int64
         var endPosition: Int64
         var producers: ProducerState
+        /// What was appended and is not known to be durable.
+        var undurable = UndurablePieces()
         /// Sealed segments with bytes that are not synced, oldest first.
         var dirtySegments: [Segment] = []
         /// Sealed segments whose indexes are not synced.
@@ -72,6 +73,8 @@ public final class PartitionLog: Sendable {
 
     /// Whose log it is.
     public let topicPartition: TopicPartition
+    /// The topic that it belongs to; nil when that is not known. Then it is never journaled.
+    public let topicID: TopicID?
     /// The directory of the partition when it was opened.
     public let directory: String
     let fileSystem: any FileSystem
@@ -85,6 +88,7 @@ public final class PartitionLog: Sendable {
     let atomicLogStartOffset: Atomic<Int64>
     let atomicEndOffset: Atomic<Int64>
     let atomicFlushedOffset: Atomic<Int64>
+    let atomicSyncedOffset: Atomic<Int64>
     let atomicHighWatermark: Atomic<Int64>
     let atomicRecoveryPoint: Atomic<Int64>
 
@@ -93,21 +97,22 @@ public final class PartitionLog: Sendable {
     ///
     /// After `.clean` a few small reads are made, after `.unclean` everything past the recovery point is read: see
     /// `SegmentRecovery` for what becomes of damage. What was recovered counts as flushed up to the recovery point, and
-    /// is to be flushed like anything appended. `now` is wall-clock milliseconds. Throws `storage` when the disk fails, and `malformed` when segments are not
-    /// what they could be after any crash.
+    /// is to be flushed like anything appended. `now` is wall-clock milliseconds. Throws `storage` when the disk fails,
+    /// and `malformed` when segments are not what they could be after any crash.
     public static func open(
-        fileSystem: any FileSystem, directory: String, topicPartition: TopicPartition, config: LogConfig,
-        recovery: Recovery, logStartOffset: Int64 = 0, now: Int64, logger: Logger? = nil
+        fileSystem: any FileSystem, directory: String, topicPartition: TopicPartition, topicID: TopicID? = nil,
+        config: LogConfig, recovery: Recovery, logStartOffset: Int64 = 0, now: Int64, logger: Logger? = nil
     ) throws(LogError) -> PartitionLog {
         var loader = LogLoader(
             fileSystem: fileSystem, directory: directory, topicPartition: topicPartition, config: config, now: now,
             logger: logger)
         let loaded = try loader.load(
             recovery: recovery, logStartOffset: min(max(logStartOffset, 0), SegmentFileName.offsetLimit))
-        return PartitionLog(loaded, loader: loader)
+        return PartitionLog(loaded, loader: loader, topicID: topicID)
     }
 
-    private init(_ loaded: LogLoader.Loaded, loader: LogLoader) {
+    private init(_ loaded: LogLoader.Loaded, loader: LogLoader, topicID: TopicID?) {
+        self.topicID = topicID
         self.topicPartition = loader.topicPartition
         self.directory = loader.directory
         self.fileSystem = loader.fileSystem
@@ -117,6 +122,7 @@ public final class PartitionLog: Sendable {
         self.atomicLogStartOffset = Atomic(loaded.shared.logStartOffset)
         self.atomicEndOffset = Atomic(loaded.shared.endOffset)
         self.atomicFlushedOffset = Atomic(loaded.flushedOffset)
+        self.atomicSyncedOffset = Atomic(loaded.flushedOffset)
         self.atomicHighWatermark = Atomic(loaded.shared.logStartOffset)
         self.atomicRecoveryPoint = Atomic(loaded.recoveryPoint)
     }
@@ -129,8 +135,11 @@ public final class PartitionLog: Sendable {
     /// The offset that the next record gets.
     public var endOffset: Int64 { self.atomicEndOffset.load(ordering: .acquiring) }
 
-    /// Everything before it is on stable storage.
+    /// Everything before it is on stable storage: in the segments or in the journal.
     public var flushedOffset: Int64 { self.atomicFlushedOffset.load(ordering: .acquiring) }
+
+    /// Everything before it is on stable storage in the segments.
+    public var syncedOffset: Int64 { self.atomicSyncedOffset.load(ordering: .acquiring) }
 
     /// Everything before it may be shown to consumers. After opening it is the log start offset until it is advanced.
     public var highWatermark: Int64 { self.atomicHighWatermark.load(ordering: .acquiring) }

@@ -33,9 +33,9 @@ final class IOThread: Sendable {
     private let thread: Thread
     private let syncThread: SyncThread
 
-    init(index: Int, clock: BrokerClock, logger: Logger) {
+    init(index: Int, journal: Journal, clock: BrokerClock, logger: Logger) {
         let queue = self.queue
-        let syncThread = SyncThread(index: index, logger: logger)
+        let syncThread = SyncThread(index: index, journal: journal, logger: logger)
         self.syncThread = syncThread
         self.thread = Thread(name: "martlet-io-\(index)") {
             var cycle = CommitCycle(clock: clock, syncThread: syncThread)

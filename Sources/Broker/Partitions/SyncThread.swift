@@ -8,8 +8,8 @@ import NIOCore
 /// Makes durable what an IO thread has written, beside it: while this one waits for the disk, the IO thread writes the
 /// next cycle, so appends that do not wait for the disk never do.
 ///
-/// It takes everything that was written since it last looked, syncs each partition once, answers the appends that
-/// waited, and moves the high watermarks (group commit). Where nobody waits for that, neither a producer nor a consumer,
+/// It takes everything that was written since it last looked, makes it durable by the journal or by the segments of its
+/// partitions, whichever is cheaper, answers the appends that waited, and moves the high watermarks (group commit). Where nobody waits for that, neither a producer nor a consumer,
 /// it gathers for some milliseconds before it does, as a sync costs much more than a write.
 final class SyncThread: Sendable {
     /// Nanoseconds that a record may stay unsynced, and so unseen, when nobody waits for it.
@@ -27,16 +27,17 @@ final class SyncThread: Sendable {
     private let queue = WorkQueue<Written>()
     private let thread: Thread
 
-    init(index: Int, logger: Logger) {
+    init(index: Int, journal: Journal, logger: Logger) {
         let queue = self.queue
         self.thread = Thread(name: "martlet-sync-\(index)") {
+            let lane = journal.makeLane()
             while true {
                 var work = queue.takeAll()
                 if work.isEmpty { return }
                 if !work.contains(where: \.isUrgent) {
                     work.append(contentsOf: queue.takeAll(within: Self.idleSyncDelay))
                 }
-                Self.sync(work, logger)
+                Self.commit(work, lane, logger)
             }
         }
     }
@@ -58,37 +59,38 @@ final class SyncThread: Sendable {
         self.thread.join()
     }
 
-    /// One commit cycle. The order of partitions is that of their first append; several entries of one share a sync.
-    private static func sync(_ work: CircularBuffer<Written>, _ logger: Logger) {
-        var outcomes: [ObjectIdentifier: Result<Void, LogError>] = [:]
+    /// One commit cycle: several entries of one partition share its commit.
+    private static func commit(_ work: CircularBuffer<Written>, _ lane: JournalLane, _ logger: Logger) {
+        var places: [ObjectIdentifier: Int] = [:]
+        var cycle: [Written] = []
         for item in work {
             let id = ObjectIdentifier(item.partition)
-            let outcome = outcomes[id] ?? self.flush(item.partition, logger)
-            outcomes[id] = outcome
-            for (append, result) in item.answers {
-                append.tracker.complete(
-                    append.index,
-                    outcome.map { result }.mapError { .storage($0) }
-                )
+            if let place = places[id] {
+                cycle[place].answers += item.answers
+            } else {
+                places[id] = cycle.count
+                cycle.append(item)
             }
         }
+        lane.commit(cycle.map(\.partition.log)) { index, outcome in Self.report(cycle[index], outcome, logger) }
     }
 
-    private static func flush(_ partition: Partition, _ logger: Logger) -> Result<Void, LogError> {
-        do throws(LogError) {
-            try partition.log.flush()
+    private static func report(_ item: Written, _ outcome: Result<Void, LogError>, _ logger: Logger) {
+        let partition = item.partition
+        switch outcome {
+        case .success:
             partition.advanceHighWatermark(to: partition.log.flushedOffset)
-            return .success(())
-        } catch {
-            if case .closed = error {
-                // Deleted meanwhile; whoever waits is told so.
-            } else {
-                logger.error(
-                    "sync of a partition's log failed; it takes no more records until the broker restarts",
-                    metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
-                )
-            }
-            return .failure(error)
+        case .failure(.closed):
+            // Deleted meanwhile; whoever waits is told so.
+            break
+        case .failure(let error):
+            logger.error(
+                "sync of a partition's log failed; it takes no more records until the broker restarts",
+                metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
+            )
+        }
+        for (append, result) in item.answers {
+            append.tracker.complete(append.index, outcome.map { result }.mapError { .storage($0) })
         }
     }
 }
