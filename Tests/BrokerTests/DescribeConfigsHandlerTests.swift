@@ -45,6 +45,24 @@ struct DescribeConfigsHandlerTests {
         return result.configs[0]
     }
 
+    @Test("a topic says in words what acks=all means, and cannot be told otherwise")
+    func durabilityInWords() async throws {
+        try await withBroker { broker in
+            try await broker.createTopic("safe")
+            try await broker.createTopic("quick", configs: ["flush.messages": "1000", "flush.ms": "250"])
+            let name = "martlet.acks.all"
+            let safe = try Self.config(try await Self.describe(broker, Self.topic, "safe", keys: [name]))
+            #expect(safe.value?.hasPrefix("synced:") == true)
+            #expect(safe.readOnly)
+            #expect(safe.configSource == 5)
+            let quick = try Self.config(try await Self.describe(broker, Self.topic, "quick", keys: [name]))
+            #expect(quick.value?.contains("synced after 1000 records or 250 ms") == true)
+            let all = try await Self.describe(broker, Self.topic, "quick").configs.map(\.name)
+            #expect(all.contains(name))
+            #expect(all == all.sorted())
+        }
+    }
+
     @Test("a topic's configs say what is in force and who set it", arguments: [1, 4])
     func topicConfigs(version: Int16) async throws {
         try await withBroker(["log.retention.bytes": "5000"]) { broker in

@@ -12,7 +12,8 @@ import KafkaWire
 /// Served: 1-4. The answer has the source of each value and, if asked for, every place that has one (KIP-226); from
 /// version 3 on its type and, if asked for, its documentation too (KIP-569).
 ///
-/// - A topic (type 2) by its name: its configs in force, its own and those inherited.
+/// - A topic (type 2) by its name: its configs in force, its own and those inherited, and `martlet.acks.all`, which
+///   says in words what an acknowledgement of it means.
 /// - A broker (type 4) by its id: that broker's configs in force. By an empty name: what is set at run time for all.
 /// - The loggers of a broker (type 8): an empty list. There is one level for all, the broker config `log.level`.
 /// - Null or no keys mean all of them; unknown keys are left out, as in Kafka.
@@ -65,7 +66,12 @@ struct DescribeConfigsHandler: APIHandler {
     ) throws(RequestRefusal) -> [Entry] {
         switch target {
         case .topic(let topic):
-            return config.topicEntries(overrides: topic.configs, names: keys).map { Entry($0) }
+            let entries = config.topicEntries(overrides: topic.configs, names: keys).map { Entry($0) }
+            // What the metadata holds was checked when it was set.
+            guard keys?.contains(DurabilityDescription.configName) ?? true,
+                let durability = (try? TopicConfig(overrides: topic.configs, broker: config))?.durability
+            else { return entries }
+            return (entries + [Entry(durability)]).sorted { $0.name < $1.name }
         case .broker(nil):
             let set = image.defaultBrokerConfigs
             let chosen = keys.map { keys in set.filter { keys.contains($0.key) } } ?? set
@@ -128,6 +134,19 @@ struct DescribeConfigsHandler: APIHandler {
             self.isSensitive = entry.isSensitive
             self.documentation = entry.documentation
             self.settings = entry.synonyms.map { ($0.name, $0.value, $0.source) }
+        }
+
+        /// What follows from other configs, in words.
+        init(_ durability: Durability) {
+            self.name = DurabilityDescription.configName
+            self.value = DurabilityDescription(durability: durability).text
+            // A default: tools that copy what was set from topic to topic leave it alone.
+            self.source = .defaultConfig
+            self.type = .string
+            self.isReadOnly = true
+            self.isSensitive = false
+            self.documentation = DurabilityDescription.documentation
+            self.settings = []
         }
 
         /// A config that somebody set at run time for all brokers.

@@ -94,7 +94,10 @@ struct BrokerProcess {
         guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
             throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
         }
-        let logs = try LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory, logger: self.logger)
+        var journal = Journal.Options()
+        journal.seed = .random(in: 0 ... .max)
+        let logs = try LogDirectory.open(
+            fileSystem: POSIXFileSystem(), path: directory, journal: journal, logger: self.logger)
         let store = try SQLiteMetadataStore(path: "\(directory)/\(SQLiteMetadataStore.fileName)")
         let metadata = try MetadataController(
             store: store,
