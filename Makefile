@@ -21,7 +21,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop lint format generate check-generated fuzz bench clean
+.PHONY: help run build test interop lint format generate check-generated fuzz bench bench-durability clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench
 	@benchmarks/run --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+
+bench-durability: build ## Measure what acks=all costs beside what the disk needs for it; see benchmarks/README.md.
+	@scripts/install-libraries bench
+	@benchmarks/durability --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build "$(PYTHON_ENVIRONMENT)"

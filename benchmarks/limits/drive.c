@@ -5,178 +5,39 @@
 // little itself that the broker is what is measured. All of it uses the last versions before the flexible ones.
 //
 //   drive wait ADDRESS SINCE_NS TIMEOUT_MS       milliseconds from SINCE_NS (CLOCK_MONOTONIC) to an ApiVersions answer
-//   drive create ADDRESS TOPIC PARTITIONS        CreateTopics, one replica
-//   drive produce ADDRESS TOPIC PARTITIONS BATCH_BYTES TOTAL_BYTES ACKS IN_FLIGHT CONNECTIONS
+//   drive create ADDRESS TOPIC PARTITIONS [CONFIG=VALUE ...]
+//                                                CreateTopics, one replica
+//   drive produce ADDRESS TOPIC PARTITIONS BATCH_BYTES TOTAL_BYTES ACKS IN_FLIGHT CONNECTIONS [OPTION=NUMBER ...]
 //                                                batches of 1 KiB records, prebuilt, as large as BATCH_BYTES allows
 //   drive fetch ADDRESS TOPIC PARTITIONS PARTITION_BYTES_MAX CONNECTIONS
 //                                                everything that is in the topic, a partition a request
 //
 // ADDRESS is an IPv4 address and a port, 127.0.0.1:9092. ACKS is 1 or -1. Batches are dealt out to the partitions in
-// turn. Each connection is a process of its own. Prints one line of figures.
+// turn. Each connection is a process of its own. Prints one line of figures; a latency is that of a Produce request,
+// from just before its first byte is written to the last byte of its answer. Options of produce:
+//
+//   seconds   sends no longer than that, even if TOTAL_BYTES are not reached
+//   record    bytes of a record's value, 1024 unless told
+//   keyed     1: partitions by chance instead of in turn, as the keys of records would have it
+//   spread    batches in a request, each for a partition of its own; 1 unless told
+//   keys      gives records keys, so many different ones
+//   rate      requests a second, all connections together. Each has its time, and its latency counts from then, even
+//             if it has to wait because IN_FLIGHT are under way: nobody waits unseen.
 
-#include "io.h"
+#include "batch.h"
+#include "latency.h"
 
-#include <endian.h>
-#include <isa-l/crc.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 enum {
-    key_produce = 0, key_fetch = 1, key_api_versions = 18, key_create_topics = 19,
     connections_max = 64,
-    record_value_bytes = 1024,
-    batch_header_bytes = 61,
+    spread_max = 256,
+    batch_pool = 16, // different batches, where their keys matter
 };
 
-// The largest answer that is read: a broker that sends more than it was asked for is not worth measuring.
-static const int32_t answer_bytes_max = 1 << 29;
-
-// MARK: Writing
-
-struct frame {
-    uint8_t bytes[1024];
-    size_t count;
-};
-
-static void put(struct frame *frame, const void *bytes, size_t count)
-{
-    if (count > sizeof frame->bytes - frame->count) fail("the topic's name is too long");
-    memcpy(frame->bytes + frame->count, bytes, count);
-    frame->count += count;
-}
-
-static void put8(struct frame *frame, int8_t value) { put(frame, &value, 1); }
-
-static void put16(struct frame *frame, int16_t value)
-{
-    uint16_t bytes = htobe16((uint16_t)value);
-    put(frame, &bytes, 2);
-}
-
-static void put32(struct frame *frame, int32_t value)
-{
-    uint32_t bytes = htobe32((uint32_t)value);
-    put(frame, &bytes, 4);
-}
-
-static void put64(struct frame *frame, int64_t value)
-{
-    uint64_t bytes = htobe64((uint64_t)value);
-    put(frame, &bytes, 8);
-}
-
-static void put_string(struct frame *frame, const char *text)
-{
-    put16(frame, (int16_t)strlen(text));
-    put(frame, text, strlen(text));
-}
-
-// The request's header; its length follows in finish().
-static void begin(struct frame *frame, int16_t key, int16_t version, int32_t correlation)
-{
-    frame->count = 0;
-    put32(frame, 0);
-    put16(frame, key);
-    put16(frame, version);
-    put32(frame, correlation);
-    put_string(frame, "drive");
-}
-
-// Sets the frame's length, with so many bytes to follow from elsewhere.
-static void finish(struct frame *frame, size_t following)
-{
-    uint32_t length = htobe32((uint32_t)(frame->count - 4 + following));
-    memcpy(frame->bytes, &length, 4);
-}
-
-// MARK: Reading
-
-struct answer {
-    uint8_t *bytes;
-    size_t capacity, count, position;
-};
-
-static const uint8_t *take(struct answer *answer, size_t count)
-{
-    if (count > answer->count - answer->position) fail("an answer is shorter than its version says");
-    answer->position += count;
-    return answer->bytes + answer->position - count;
-}
-
-static int16_t take16(struct answer *answer)
-{
-    uint16_t value;
-    memcpy(&value, take(answer, 2), 2);
-    return (int16_t)be16toh(value);
-}
-
-static int32_t take32(struct answer *answer)
-{
-    uint32_t value;
-    memcpy(&value, take(answer, 4), 4);
-    return (int32_t)be32toh(value);
-}
-
-static int64_t take64(struct answer *answer)
-{
-    uint64_t value;
-    memcpy(&value, take(answer, 8), 8);
-    return (int64_t)be64toh(value);
-}
-
-static void skip_string(struct answer *answer)
-{
-    int16_t length = take16(answer);
-    if (length > 0) take(answer, (size_t)length);
-}
-
-// Reads the next answer; returns 0 when the broker closed the connection instead.
-static int next_answer(int broker, struct answer *answer, int32_t correlation)
-{
-    uint32_t prefix;
-    if (!receive_all(broker, &prefix, 4)) return 0;
-    int32_t length = (int32_t)be32toh(prefix);
-    if (length < 4 || length > answer_bytes_max) fail("an answer of %d bytes", length);
-    if ((size_t)length > answer->capacity) {
-        free(answer->bytes);
-        answer->capacity = (size_t)length;
-        answer->bytes = malloc(answer->capacity);
-        if (!answer->bytes) fail("out of memory");
-    }
-    if (!receive_all(broker, answer->bytes, (size_t)length)) fail("the broker closed the connection");
-    answer->count = (size_t)length;
-    answer->position = 0;
-    int32_t got = take32(answer);
-    if (got != correlation) fail("answer %d came where %d was due", got, correlation);
-    return 1;
-}
-
-// MARK: Connecting
-
-static int try_connect(const char *address)
-{
-    char host[64];
-    const char *colon = strrchr(address, ':');
-    struct sockaddr_in peer = {.sin_family = AF_INET};
-    if (!colon || (size_t)(colon - address) >= sizeof host) fail("'%s' is not HOST:PORT", address);
-    memcpy(host, address, (size_t)(colon - address));
-    host[colon - address] = 0;
-    peer.sin_port = htons((uint16_t)positive(colon + 1, "port"));
-    if (inet_pton(AF_INET, host, &peer.sin_addr) != 1) fail("'%s' is not an IPv4 address", host);
-    int broker = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    if (broker < 0) fail("socket: %s", strerror(errno));
-    setsockopt(broker, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(broker, (struct sockaddr *)&peer, sizeof peer) == 0) return broker;
-    close(broker);
-    return -1;
-}
-
-static int connect_to(const char *address)
-{
-    int broker = try_connect(address);
-    if (broker < 0) fail("connect to %s: %s", address, strerror(errno));
-    return broker;
-}
+// MARK: Commands
 
 static void wait_for(const char *address, int64_t since_ns, long long timeout_ms)
 {
@@ -200,7 +61,7 @@ static void wait_for(const char *address, int64_t since_ns, long long timeout_ms
     }
 }
 
-static void create(const char *address, const char *topic, long long partitions)
+static void create(const char *address, const char *topic, long long partitions, char **configs, int config_count)
 {
     struct frame request;
     begin(&request, key_create_topics, 4, 1);
@@ -209,7 +70,14 @@ static void create(const char *address, const char *topic, long long partitions)
     put32(&request, (int32_t)partitions);
     put16(&request, 1);
     put32(&request, 0); // no assignments
-    put32(&request, 0); // no configs
+    put32(&request, config_count);
+    for (int i = 0; i < config_count; i++) {
+        char *value = strchr(configs[i], '=');
+        if (!value) fail("'%s' is not CONFIG=VALUE", configs[i]);
+        *value++ = 0;
+        put_string(&request, configs[i]);
+        put_string(&request, value);
+    }
     put32(&request, 60000);
     put8(&request, 0);
     finish(&request, 0);
@@ -229,128 +97,133 @@ static void create(const char *address, const char *topic, long long partitions)
 // What one connection moved; shared with the process that reports.
 struct tally {
     long long bytes, records, requests;
+    struct latency latency;
 };
-
-struct batch {
-    uint8_t *bytes;
-    size_t count;
-    int32_t records;
-};
-
-static size_t put_varint(uint8_t *into, int32_t value)
-{
-    uint32_t zigzag = ((uint32_t)value << 1) ^ (uint32_t)(value >> 31);
-    size_t count = 0;
-    for (; zigzag >= 0x80; zigzag >>= 7) into[count++] = (uint8_t)(zigzag | 0x80);
-    into[count++] = (uint8_t)zigzag;
-    return count;
-}
-
-// One record without key and headers, of the batch's timestamp. Returns its size.
-static size_t put_record(uint8_t *into, int32_t offset_delta, const uint8_t *value)
-{
-    uint8_t body[32];
-    size_t count = 0;
-    body[count++] = 0; // attributes
-    body[count++] = 0; // timestamp delta
-    count += put_varint(body + count, offset_delta);
-    count += put_varint(body + count, -1); // no key
-    count += put_varint(body + count, record_value_bytes);
-    size_t done = put_varint(into, (int32_t)(count + record_value_bytes + 1));
-    memcpy(into + done, body, count);
-    memcpy(into + done + count, value, record_value_bytes);
-    into[done + count + record_value_bytes] = 0; // no headers
-    return done + count + record_value_bytes + 1;
-}
-
-static struct batch build_batch(size_t bytes_max)
-{
-    enum { record_bytes_max = record_value_bytes + 40, bytes_min = batch_header_bytes + record_bytes_max };
-    if (bytes_max < bytes_min) fail("BATCH_BYTES: at least %d", bytes_min);
-    struct batch batch = {.bytes = malloc(bytes_max + record_bytes_max), .count = batch_header_bytes};
-    uint8_t *values = malloc(bytes_max + record_value_bytes);
-    if (!batch.bytes || !values) fail("out of memory");
-    fill_random(values, bytes_max + record_value_bytes);
-    for (;;) {
-        const uint8_t *value = values + (size_t)batch.records * record_value_bytes;
-        size_t size = put_record(batch.bytes + batch.count, batch.records, value);
-        if (batch.count + size > bytes_max) break;
-        batch.count += size;
-        batch.records++;
-    }
-    free(values);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t timestamp = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-    struct frame header = {.count = 0};
-    put64(&header, 0);                             // base offset
-    put32(&header, (int32_t)batch.count - 12);     // length after this field
-    put32(&header, -1);                            // leader epoch
-    put8(&header, 2);                              // magic
-    put32(&header, 0);                             // CRC, below
-    put16(&header, 0);                             // attributes: no codec, create time
-    put32(&header, batch.records - 1);             // last offset delta
-    put64(&header, timestamp);                     // base timestamp
-    put64(&header, timestamp);                     // max timestamp
-    put64(&header, -1);                            // producer id
-    put16(&header, -1);                            // producer epoch
-    put32(&header, -1);                            // base sequence
-    put32(&header, batch.records);
-    memcpy(batch.bytes, header.bytes, batch_header_bytes);
-    // From the attributes on; isa-l leaves the final inversion to the caller.
-    uint32_t crc = htobe32(~crc32_iscsi(batch.bytes + 21, (int)(batch.count - 21), 0xffffffff));
-    memcpy(batch.bytes + 17, &crc, 4);
-    return batch;
-}
 
 struct load {
     const char *address, *topic;
     int32_t partitions, connections;
     // Produce.
-    struct batch batch;
-    long long batches;
+    size_t batch_bytes;
+    struct batch batches[batch_pool];
+    long long total_bytes, seconds, record, keyed, spread, keys, rate;
+    int32_t batch_count;
     int16_t acks;
     int32_t in_flight;
     // Fetch.
     int32_t partition_bytes_max;
 };
 
-static void check_produced(int broker, struct answer *answer, int32_t correlation)
+// What one producing connection knows.
+struct producer {
+    const struct load *load;
+    int broker;
+    struct answer answer;
+    uint64_t random;
+    int32_t *partitions;   // all of them, in the order in which they were last used
+    int32_t next;          // for partitions in turn
+    int64_t *began_ns;     // of the requests under way, by their number modulo IN_FLIGHT
+    int32_t sent, answered;
+};
+
+static int32_t pick_partition(struct producer *producer, int32_t position)
 {
-    if (!next_answer(broker, answer, correlation)) fail("the broker closed the connection");
-    take32(answer); // one topic
+    const struct load *load = producer->load;
+    if (!load->keyed) {
+        int32_t partition = producer->next;
+        producer->next = (int32_t)((producer->next + (load->spread > 1 ? 1 : load->connections)) % load->partitions);
+        return partition;
+    }
+    // One of those that this request does not have yet.
+    int32_t left = load->partitions - position;
+    int32_t other = position + (int32_t)(next_random(&producer->random) % (uint64_t)left);
+    int32_t partition = producer->partitions[other];
+    producer->partitions[other] = producer->partitions[position];
+    producer->partitions[position] = partition;
+    return partition;
+}
+
+static void send_batches(struct producer *producer, struct tally *tally, int64_t began_ns)
+{
+    const struct load *load = producer->load;
+    struct frame request;
+    uint8_t heads[spread_max][8];
+    struct iovec parts[1 + 2 * spread_max];
+    size_t following = 0;
+    begin(&request, key_produce, 8, producer->sent);
+    put16(&request, -1); // no transactional id
+    put16(&request, load->acks);
+    put32(&request, 30000);
+    put32(&request, 1);
+    put_string(&request, load->topic);
+    put32(&request, (int32_t)load->spread);
+    for (int32_t i = 0; i < load->spread; i++) {
+        const struct batch *batch = &load->batches[next_random(&producer->random) % (uint64_t)load->batch_count];
+        uint32_t partition = htobe32((uint32_t)pick_partition(producer, i)), count = htobe32((uint32_t)batch->count);
+        memcpy(heads[i], &partition, 4);
+        memcpy(heads[i] + 4, &count, 4);
+        parts[1 + 2 * i] = (struct iovec){heads[i], sizeof heads[i]};
+        parts[2 + 2 * i] = (struct iovec){batch->bytes, batch->count};
+        following += sizeof heads[i] + batch->count;
+        tally->bytes += (long long)batch->count;
+        tally->records += batch->records;
+    }
+    finish(&request, following);
+    parts[0] = (struct iovec){request.bytes, request.count};
+    producer->began_ns[producer->sent++ % load->in_flight] = began_ns;
+    send_all(producer->broker, parts, 1 + 2 * (int)load->spread);
+    tally->requests++;
+}
+
+static void check_produced(struct producer *producer, struct tally *tally)
+{
+    struct answer *answer = &producer->answer;
+    if (!next_answer(producer->broker, answer, producer->answered)) fail("the broker closed the connection");
+    int64_t began_ns = producer->began_ns[producer->answered++ % producer->load->in_flight];
+    latency_add(&tally->latency, monotonic_ns() - began_ns);
+    if (take32(answer) != 1) fail("Produce was answered without the topic");
     skip_string(answer);
-    take32(answer); // one partition
-    int32_t partition = take32(answer);
-    int16_t error = take16(answer);
-    if (error) fail("Produce to partition %d was answered with error %d", partition, error);
+    if (take32(answer) != producer->load->spread) fail("Produce was answered without all partitions");
+    for (long long left = producer->load->spread; left > 0; left--) {
+        int32_t partition = take32(answer);
+        int16_t error = take16(answer);
+        if (error) fail("Produce to partition %d was answered with error %d", partition, error);
+        take(answer, 24); // base offset, append time, log start offset
+        if (take32(answer) > 0) fail("Produce to partition %d named wrong records", partition);
+        skip_string(answer);
+    }
 }
 
 static void produce(const struct load *load, int32_t connection, struct tally *tally)
 {
-    int broker = connect_to(load->address);
-    struct answer answer = {0};
-    int32_t sent = 0, answered = 0;
-    for (long long batch = connection; batch < load->batches; batch += load->connections) {
-        struct frame request;
-        begin(&request, key_produce, 8, sent++);
-        put16(&request, -1); // no transactional id
-        put16(&request, load->acks);
-        put32(&request, 30000);
-        put32(&request, 1);
-        put_string(&request, load->topic);
-        put32(&request, 1);
-        put32(&request, (int32_t)(batch % load->partitions));
-        put32(&request, (int32_t)load->batch.count);
-        finish(&request, load->batch.count);
-        struct iovec parts[] = {{request.bytes, request.count}, {load->batch.bytes, load->batch.count}};
-        send_all(broker, parts, 2);
-        if (sent - answered == load->in_flight) check_produced(broker, &answer, answered++);
-        tally->requests++;
-        tally->bytes += (long long)load->batch.count;
-        tally->records += load->batch.records;
+    struct producer producer = {.load = load, .broker = connect_to(load->address), .next = connection % load->partitions};
+    producer.random = 0x9e3779b97f4a7c15ULL * (uint64_t)(connection + 1);
+    producer.partitions = calloc((size_t)load->partitions, sizeof *producer.partitions);
+    producer.began_ns = calloc((size_t)load->in_flight, sizeof *producer.began_ns);
+    if (!producer.partitions || !producer.began_ns) fail("out of memory");
+    for (int32_t i = 0; i < load->partitions; i++) producer.partitions[i] = i;
+    long long request_bytes = load->spread * (long long)load->batches[0].count;
+    long long requests = (load->total_bytes + request_bytes - 1) / request_bytes;
+    requests = requests / load->connections + (connection < requests % load->connections);
+    int64_t start = monotonic_ns(), end = load->seconds ? start + load->seconds * 1000000000 : INT64_MAX;
+    double interval_ns = load->rate ? 1e9 * load->connections / (double)load->rate : 0;
+    int is_sending = requests > 0;
+    while (is_sending || producer.answered < producer.sent) {
+        int64_t now = monotonic_ns();
+        // Connections take turns within the interval.
+        int64_t due = start + (int64_t)(interval_ns * (producer.sent + connection / (double)load->connections));
+        if (now >= end || producer.sent == requests) is_sending = 0;
+        if (is_sending && producer.sent - producer.answered < load->in_flight) {
+            if (!load->rate || now >= due) {
+                send_batches(&producer, tally, load->rate ? due : now);
+                continue;
+            }
+            struct timespec wait = {.tv_sec = (due - now) / 1000000000, .tv_nsec = (due - now) % 1000000000};
+            if (ppoll(&(struct pollfd){.fd = producer.broker, .events = POLLIN}, 1, &wait, NULL) <= 0) continue;
+            if (producer.answered == producer.sent) fail("the broker closed the connection");
+        }
+        if (producer.answered < producer.sent) check_produced(&producer, tally);
     }
-    while (answered < sent) check_produced(broker, &answer, answered++);
 }
 
 static void ask_for(int broker, const struct load *load, int32_t partition, int64_t offset, int32_t correlation)
@@ -441,7 +314,8 @@ static void run(const char *what, const struct load *load, void (*work)(const st
 {
     if (load->connections > connections_max) fail("CONNECTIONS: at most %d", connections_max);
     size_t size = sizeof(struct tally) * connections_max;
-    struct tally *tallies = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), sum = {0};
+    struct tally *tallies = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static struct tally sum;
     if (tallies == MAP_FAILED) fail("mmap: %s", strerror(errno));
     int64_t start = monotonic_ns();
     for (int32_t connection = 0; connection < load->connections; connection++) {
@@ -460,31 +334,68 @@ static void run(const char *what, const struct load *load, void (*work)(const st
         sum.bytes += tallies[i].bytes;
         sum.records += tallies[i].records;
         sum.requests += tallies[i].requests;
+        latency_merge(&sum.latency, &tallies[i].latency);
     }
-    printf("%s bytes=%lld records=%lld requests=%lld wall_s=%.3f gb_per_s=%.3f\n", what, sum.bytes, sum.records,
+    if (load->in_flight && sum.latency.count != sum.requests)
+        fail("%lld of %lld requests were answered", sum.latency.count, sum.requests);
+    printf("%s bytes=%lld records=%lld requests=%lld wall_s=%.3f gb_per_s=%.4f ", what, sum.bytes, sum.records,
            sum.requests, wall, (double)sum.bytes / 1e9 / wall);
+    latency_print(&sum.latency);
+    putchar('\n');
+}
+
+static void take_option(struct load *load, const char *option)
+{
+    const struct {
+        const char *name;
+        long long *value;
+    } options[] = {
+        {"seconds", &load->seconds}, {"record", &load->record}, {"keyed", &load->keyed},
+        {"spread", &load->spread},   {"keys", &load->keys},     {"rate", &load->rate},
+    };
+    const char *value = strchr(option, '=');
+    for (size_t i = 0; value && i < sizeof options / sizeof *options; i++) {
+        if ((size_t)(value - option) == strlen(options[i].name) && !memcmp(option, options[i].name, value - option)) {
+            *options[i].value = positive(value + 1, options[i].name);
+            return;
+        }
+    }
+    fail("'%s' is no option of produce, see the head of drive.c", option);
+}
+
+static void prepare_produce(struct load *load, char **arguments, int option_count)
+{
+    load->partitions = (int32_t)positive(arguments[0], "PARTITIONS");
+    load->batch_bytes = (size_t)positive(arguments[1], "BATCH_BYTES");
+    load->total_bytes = positive(arguments[2], "TOTAL_BYTES");
+    load->acks = (int16_t)atoi(arguments[3]);
+    if (load->acks != 1 && load->acks != -1) fail("ACKS: 1 or -1, not '%s'", arguments[3]);
+    load->in_flight = (int32_t)positive(arguments[4], "IN_FLIGHT");
+    load->connections = (int32_t)positive(arguments[5], "CONNECTIONS");
+    load->record = 1024;
+    load->spread = 1;
+    for (int i = 0; i < option_count; i++) take_option(load, arguments[6 + i]);
+    if (load->spread > spread_max || load->spread > load->partitions)
+        fail("spread: at most %d, and at most the number of partitions", spread_max);
+    uint64_t random = 0x2545f4914f6cdd1dULL;
+    load->batch_count = load->keys ? batch_pool : 1;
+    for (int32_t i = 0; i < load->batch_count; i++)
+        load->batches[i] = build_batch(load->batch_bytes, (size_t)load->record, (uint64_t)load->keys, &random);
 }
 
 int main(int count, char **arguments)
 {
     const char *command = count > 1 ? arguments[1] : "";
+    static struct load load;
+    if (count > 3) load.address = arguments[2], load.topic = arguments[3];
     if (!strcmp(command, "wait") && count == 5) {
         wait_for(arguments[2], positive(arguments[3], "SINCE_NS"), positive(arguments[4], "TIMEOUT_MS"));
-    } else if (!strcmp(command, "create") && count == 5) {
-        create(arguments[2], arguments[3], positive(arguments[4], "PARTITIONS"));
-    } else if (!strcmp(command, "produce") && count == 10) {
-        struct load load = {.address = arguments[2], .topic = arguments[3]};
-        load.partitions = (int32_t)positive(arguments[4], "PARTITIONS");
-        load.batch = build_batch((size_t)positive(arguments[5], "BATCH_BYTES"));
-        long long size = (long long)load.batch.count;
-        load.batches = (positive(arguments[6], "TOTAL_BYTES") + size - 1) / size;
-        load.acks = (int16_t)atoi(arguments[7]);
-        if (load.acks != 1 && load.acks != -1) fail("ACKS: 1 or -1, not '%s'", arguments[7]);
-        load.in_flight = (int32_t)positive(arguments[8], "IN_FLIGHT");
-        load.connections = (int32_t)positive(arguments[9], "CONNECTIONS");
+    } else if (!strcmp(command, "create") && count >= 5) {
+        create(arguments[2], arguments[3], positive(arguments[4], "PARTITIONS"), arguments + 5, count - 5);
+    } else if (!strcmp(command, "produce") && count >= 10) {
+        prepare_produce(&load, arguments + 4, count - 10);
         run("produce", &load, produce);
     } else if (!strcmp(command, "fetch") && count == 7) {
-        struct load load = {.address = arguments[2], .topic = arguments[3]};
         load.partitions = (int32_t)positive(arguments[4], "PARTITIONS");
         load.partition_bytes_max = (int32_t)positive(arguments[5], "PARTITION_BYTES_MAX");
         load.connections = (int32_t)positive(arguments[6], "CONNECTIONS");
