@@ -17,7 +17,9 @@ struct DurabilityDescription {
     var text: String {
         switch self.durability {
         case .everyCommit:
-            return "synced: answered when the records are on stable storage; a power cut takes back nothing acknowledged"
+            return """
+                synced: answered when the records are on stable storage; a power cut takes back nothing acknowledged
+                """
         case .relaxed(let messages, let milliseconds):
             let syncs = [messages.map { "\($0) records" }, milliseconds.map { "\($0) ms" }].compactMap(\.self)
             let when = syncs.isEmpty ? "when the operating system likes" : "after " + syncs.joined(separator: " or ")

@@ -208,11 +208,16 @@ public final class Journal: Sendable {
     /// and only tells whether all went well. Measured for 1,000 files: 70 ms instead of 180.
     private static let bulkCount = 16
 
+    /// To be called before so many logs are flushed.
+    func prepareToFlush(_ count: Int) {
+        // What goes wrong here, the syncs of the files tell.
+        if count >= Self.bulkCount { _ = try? self.fileSystem.syncEverything(self.directory) }
+    }
+
     /// Syncs the segments of all logs with entries in a file; true when nothing in it is needed any more.
     private func syncLogs(of used: UsedFile) -> Bool {
         let behind = used.contents.values.filter { $0.log.syncedOffset < $0.endOffset }
-        // What goes wrong here, the syncs of the files tell.
-        if behind.count >= Self.bulkCount { _ = try? self.fileSystem.syncEverything(self.directory) }
+        self.prepareToFlush(behind.count)
         var isDone = true
         for content in behind {
             do throws(LogError) {

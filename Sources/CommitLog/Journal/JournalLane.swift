@@ -64,6 +64,7 @@ public final class JournalLane {
         others += self.makeRoom(for: &chosen)
         others += self.write(&chosen)
         for item in chosen { report(item.index, item.log.finishCommit(item.work)) }
+        self.journal.prepareToFlush(others.count)
         for item in others {
             do throws(LogError) {
                 try item.log.flush()
