@@ -256,6 +256,9 @@ struct CommitCostTests {
         #expect(cost.journaled([1 << 20, 100]) == [false, true])
         #expect(cost.journaled([.max, 100]) == [false, true])
         #expect(cost.journaled([]) == [])
+        // Many together are written out at once, so it is sooner that their segments are the cheaper way.
+        #expect(cost.journaled([128 << 10]) == [true])
+        #expect(cost.journaled(Array(repeating: 128 << 10, count: 100)) == Array(repeating: false, count: 100))
     }
 
     @Test("the journal is left alone when it saves less than its own sync costs")
