@@ -138,7 +138,7 @@ let package = Package(
             name: "BrokerTests",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", "Broker", nioCore, nioPosix, logging,
+                "ClusterMetadata", "Broker", "MartletTestKit", nioCore, nioPosix, logging,
             ]
         ),
         .testTarget(

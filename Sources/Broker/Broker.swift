@@ -30,6 +30,8 @@ public final class Broker: Sendable {
     let admin: WorkerPool
     /// Syncs what is in the journal, so that its files can be used again.
     let journalKeeper: WorkerPool
+    /// Whether there is room for records.
+    let space: DiskSpaceWatch
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
     private let fetchSessions: Mutex<FetchSessionCache>
@@ -39,6 +41,8 @@ public final class Broker: Sendable {
     /// - Parameters:
     ///   - config: the static configs; the dynamic ones of the metadata are put over them.
     ///   - threads: how many threads of each kind.
+    ///   - reserve: what is held back on the disk of the logs, if anything.
+    ///   - diskSpace: asks how much room there is, instead of the file system of the logs.
     /// - Throws: when a log cannot be opened.
     public init(
         config: BrokerConfig,
@@ -46,13 +50,25 @@ public final class Broker: Sendable {
         logs: LogDirectory,
         threads: BrokerThreads,
         clock: BrokerClock,
-        logger: Logger
+        logger: Logger,
+        reserve: DiskReserve? = nil,
+        diskSpace: (@Sendable () -> DiskSpace?)? = nil
     ) throws {
         self.metadata = metadata
         self.logs = logs
         self.clock = clock
         self.logger = logger
-        self.currentConfig = Mutex(try Self.applyDynamicConfigs(of: metadata.image, to: config))
+        let config = try Self.applyDynamicConfigs(of: metadata.image, to: config)
+        self.currentConfig = Mutex(config)
+        let path = logs.path
+        self.space = DiskSpaceWatch(
+            directory: path,
+            source: diskSpace ?? { DiskSpace(path: path) },
+            configuredMark: config.logDirMinFreeBytes,
+            reserve: reserve,
+            clock: clock,
+            logger: logger
+        )
         self.ioThreads = (0..<threads.io).map {
             IOThread(index: $0, journal: logs.journal, clock: clock, logger: logger)
         }
@@ -60,10 +76,13 @@ public final class Broker: Sendable {
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
+        // Before anything is opened: on a full disk that needs the reserve.
+        self.space.look()
         try self.openTopics()
         let (keeper, journal) = (self.journalKeeper, logs.journal)
         journal.onWork { keeper.submit { journal.maintain() } }
         try logs.startJournal()
+        self.handleSpace()
     }
 
     /// The configs in force.
@@ -138,13 +157,18 @@ public final class Broker: Sendable {
     /// Finishes what is queued, closes the logs and marks the shutdown clean. Blocks; to be called once, when no
     /// request can come any more.
     ///
-    /// - Throws: when a log cannot be flushed; the shutdown is then not marked clean, and the next start recovers.
+    /// - Throws: when a log cannot be flushed, or there is no room for what makes the shutdown clean; it is then not
+    ///   marked clean, and the next start recovers.
     public func shutDown() throws {
+        self.space.stop()
         self.admin.close()
         for thread in self.ioThreads { thread.close() }
         self.logs.journal.stop()
         self.journalKeeper.close()
         self.readers.close()
+        // What cannot be written is not tried again when the logs are closed, so there has to be room beforehand.
+        self.space.look()
+        if self.space.isNearlyFull { _ = self.space.giveReserve() }
         try self.logs.shutDown()
     }
 }

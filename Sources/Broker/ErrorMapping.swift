@@ -15,7 +15,7 @@ extension LogError {
         case .offsetOutOfRange: .offsetOutOfRange
         case .corrupt: .corruptMessage
         case .closed: .notLeaderOrFollower
-        case .fenced, .storage, .malformed, .directoryLocked, .partitionExists: .kafkaStorageError
+        case .fenced, .full, .storage, .malformed, .directoryLocked, .partitionExists: .kafkaStorageError
         }
     }
 }

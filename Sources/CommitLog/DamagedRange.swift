@@ -49,6 +49,19 @@ enum DamagedRangesFile {
         return ranges
     }
 
+    /// Replaces the file, or removes it when nothing is damaged.
+    static func write(
+        _ ranges: [DamagedRange], in directory: String, on fileSystem: any FileSystem
+    ) throws(LogError) {
+        if ranges.isEmpty {
+            try disk { () throws(FileSystemError) in
+                try SmallFile.remove(directory + "/" + self.name, from: fileSystem)
+            }
+        } else {
+            try SmallFile.replace(self.name, in: directory, with: self.text(ranges), on: fileSystem)
+        }
+    }
+
     static func text(_ ranges: [DamagedRange]) -> String {
         CheckpointText.text(
             ranges.map {

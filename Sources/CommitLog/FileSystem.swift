@@ -63,6 +63,9 @@ public protocol LogFile: AnyObject, Sendable {
     func size() throws(FileSystemError) -> Int64
     /// Cuts the file to a length, or lengthens it with zeros.
     func truncate(to size: Int64) throws(FileSystemError)
+    /// Lengthens the file to a length with zeros whose room on the disk is taken now. Nothing happens when it is as long
+    /// already. After a throw it may be longer than it was.
+    func allocate(to size: Int64) throws(FileSystemError)
     /// Returns when the bytes, and the length needed to read them, are on stable storage. A throw leaves it unknown
     /// what is there: calling again proves nothing.
     func syncData() throws(FileSystemError)
@@ -75,7 +78,23 @@ extension LogFile {
     ) throws(FileSystemError) -> Int? {
         try self.read(into: buffer, at: position)
     }
+
+    /// Writes the zeros.
+    public func allocate(to size: Int64) throws(FileSystemError) {
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: allocationStepBytes, alignment: 8)
+        defer { zeros.deallocate() }
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var position = try self.size()
+        while position < size {
+            let count = Int(min(size - position, Int64(zeros.count)))
+            try self.write([UnsafeRawBufferPointer(rebasing: zeros[..<count])], at: position)
+            position += Int64(count)
+        }
+    }
 }
+
+/// How many zeros are written at a time.
+private let allocationStepBytes = 256 << 10
 
 /// A lock that is held while this object lives.
 public protocol FileLock: AnyObject, Sendable {}

@@ -10,14 +10,24 @@ extension LogDirectory {
     /// writes all three checkpoints. To be called every minute or so. Logs that fail are fenced and keep their old
     /// recovery points; the others go on.
     public func checkpoint(force: Bool = false) throws(LogError) {
+        var withoutRoom: [TopicPartition] = []
         for (partition, log) in self.logs {
             do throws(LogError) {
                 _ = try log.advanceRecoveryPoint(force: force)
             } catch {
+                if error.isFull {
+                    withoutRoom.append(partition)
+                    continue
+                }
                 self.logger?.error(
                     "the recovery point stays where it is",
                     metadata: ["partition": "\(partition)", "error": "\(error)"])
             }
+        }
+        if let first = withoutRoom.first {
+            self.logger?.warning(
+                "no room on the disk: recovery points stay where they are, and a crash would make the next start slower",
+                metadata: ["partition": "\(first)", "partitions": "\(withoutRoom.count)"])
         }
         try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }
     }

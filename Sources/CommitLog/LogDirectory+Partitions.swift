@@ -179,7 +179,18 @@ extension LogDirectory {
                 }
             }
             try disk { () throws(FileSystemError) in try self.fileSystem.syncDirectory(self.path) }
+            try self.writeCheckpointsUnlessFull()
+        }
+    }
+
+    /// Takes partitions that are gone out of the checkpoints on disk. Where there is no room for that, it is left to
+    /// whoever makes a partition next: a deletion must be possible on a full disk, to make room.
+    private func writeCheckpointsUnlessFull() throws(LogError) {
+        do throws(LogError) {
             try self.writeCheckpoints(OffsetCheckpoint.allCases)
+        } catch {
+            guard error.isFull else { throw error }
+            self.state.withLock { $0.checkpointsAreStale = true }
         }
     }
 
@@ -196,7 +207,12 @@ extension LogDirectory {
                 }
                 try self.fileSystem.syncDirectory(self.path)
             }
-            try self.forgetMissing(partitions)
+            self.state.withLock { state in
+                for partition in partitions {
+                    for checkpoint in OffsetCheckpoint.allCases { state.checkpoints[checkpoint]?[partition] = nil }
+                }
+            }
+            try self.writeCheckpointsUnlessFull()
             return names.map { self.path + "/" + $0 }
         }
     }

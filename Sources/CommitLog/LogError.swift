@@ -11,6 +11,9 @@ public enum LogError: Error, Sendable, Hashable {
     case corrupt(TopicPartition, DamagedRange)
     /// A write or a sync failed before. Nothing is appended until the log has been opened again; reads go on.
     case fenced(TopicPartition, reason: String)
+    /// There is no room on the disk for what had to be written. Nothing of it is in the log; the log takes records again
+    /// as soon as there is room.
+    case full(TopicPartition, FileSystemError)
     /// The log was closed or its partition deleted.
     case closed(TopicPartition)
     /// The file system refused.
@@ -35,6 +38,9 @@ extension LogError: CustomStringConvertible {
         case .fenced(let partition, let reason):
             "\(partition) takes no records because its disk failed: \(reason); "
                 + "check the disk and restart the broker, which recovers the log"
+        case .full(let partition, let error):
+            "\(partition) has no room on its disk: \(error); delete topics or records, lower retention or enlarge the "
+                + "volume: it goes on by itself when there is room"
         case .closed(let partition):
             "the log of \(partition) is closed"
         case .storage(let error):
@@ -61,7 +67,8 @@ public enum AppendError: Error, Sendable, Hashable {
     case recordListTooLarge(message: String)
     /// The log has seen records of a newer leader.
     case fencedLeaderEpoch(message: String)
-    /// The disk failed, now or before. Whether the batch is on disk is not known.
+    /// The disk is full, and the batch is not in the log; or it failed, now or before, and whether the batch is on disk
+    /// is not known.
     case storage(LogError)
 }
 

@@ -82,7 +82,7 @@ struct LogLoader {
         }
         segments = outcome.segments
         damage = outcome.damage.filter { $0.endOffset > logStart && $0.startOffset < outcome.endOffset }
-        if damage != knownDamage { try self.writeDamage(damage) }
+        let damageIsDirty = damage == knownDamage ? false : try !self.writeDamage(damage)
 
         let active = segments[segments.count - 1]
         var loaded = Loaded(
@@ -97,6 +97,7 @@ struct LogLoader {
         // The name of a segment made just before a process was killed may not be synced yet.
         let mayBeUnnamed = recovery != .clean && (outcome.scannedBytes > 0 || active.size == 0)
         loaded.writer.directoryIsDirty = isNew || isReset || mayBeUnnamed
+        loaded.writer.damageIsDirty = damageIsDirty
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
         let scanned = segments.lastIndex { $0.baseOffset <= outcome.scannedFrom } ?? 0
         loaded.writer.dirtyIndexes = Array(segments[scanned...].dropLast())
@@ -161,14 +162,17 @@ struct LogLoader {
         return try DamagedRangesFile.parse(text, path: path)
     }
 
-    private func writeDamage(_ damage: [DamagedRange]) throws(LogError) {
-        if damage.isEmpty {
-            try disk { () throws(FileSystemError) in
-                try SmallFile.remove(self.directory + "/" + DamagedRangesFile.name, from: self.fileSystem)
-            }
-        } else {
-            try SmallFile.replace(
-                DamagedRangesFile.name, in: self.directory, with: DamagedRangesFile.text(damage), on: self.fileSystem)
+    /// Returns whether they are on disk: where there is no room for them, a later checkpoint writes them.
+    private func writeDamage(_ damage: [DamagedRange]) throws(LogError) -> Bool {
+        do throws(LogError) {
+            try DamagedRangesFile.write(damage, in: self.directory, on: self.fileSystem)
+            return true
+        } catch {
+            guard error.isFull else { throw error }
+            self.logger?.error(
+                "the damaged ranges of a log cannot be written down now",
+                metadata: ["partition": "\(self.topicPartition)", "error": "\(error)"])
+            return false
         }
     }
 

@@ -240,6 +240,22 @@ final class POSIXLogFile: LogFile {
         }
     }
 
+    #if !canImport(Darwin)
+    func allocate(to size: Int64) throws(FileSystemError) {
+        let present = try self.size()
+        guard size > present else { return }
+        // Unlike most calls it returns the error. File systems without it get their zeros from the C library.
+        var number: Int32
+        repeat {
+            number = posix_fallocate(self.fileDescriptor, off_t(present), off_t(size - present))
+        } while number == EINTR
+        guard number == 0 else {
+            errno = number
+            throw lastError(.write, self.path)
+        }
+    }
+    #endif
+
     func syncData() throws(FileSystemError) {
         #if canImport(Darwin)
         // Darwin's fsync leaves the data in the drive's cache.

@@ -14,7 +14,8 @@ extension PartitionLog {
     /// that holds for duplicates too, whose first coming may not have been flushed either.
     ///
     /// `now` is wall-clock milliseconds. After a failed write the log is fenced and all results from the batches of
-    /// that write on are `storage`.
+    /// that write on are `storage`. Where the disk is full, those results are `storage(full)` and the log is as if the
+    /// batches had never come: a later call may find room.
     public func append(
         _ batches: [PreparedBatch], leaderEpoch: Int32, now: Int64
     ) -> [Result<AppendResult, AppendError>] {
@@ -42,7 +43,7 @@ extension PartitionLog {
             return withExtendedLifetime(batches) {
                 var call = AppendCall(
                     log: self, config: config, leaderEpoch: leaderEpoch, now: now, isReplay: isReplay,
-                    headers: headers, run: AppendRun(position: writer.endPosition))
+                    headers: headers, run: AppendRun(writer))
                 for batch in batches { call.append(batch, writer: &writer) }
                 call.finish(writer: &writer)
                 return call.results
@@ -50,7 +51,8 @@ extension PartitionLog {
         }
     }
 
-    /// Begins a new segment, so that the one before can be deleted or compacted. Nothing happens to an empty segment.
+    /// Begins a new segment, so that the one before can be deleted or compacted. Nothing happens to an empty segment, nor
+    /// where there is no room for another file, which throws `full`.
     public func roll(now: Int64) throws(LogError) {
         try self.writer.withLock { writer throws(LogError) in
             try self.checkWritable()
@@ -64,17 +66,18 @@ extension PartitionLog {
         try self.syncNames(&writer)
         let sealed = writer.active
         let entry = writer.indexer.timeEntry
-        sealed.state.withLock { state in
-            if let entry { state.timeIndex?.append(entry) }
-            state.recent.removeAll()
-        }
-        let file = try self.fencing { () throws(FileSystemError) in
-            try sealed.writeIndexes()
-            let next = SegmentFileName(writer.endOffset, .log).name
-            return try self.fileSystem.open(self.directory + "/" + next, .createEmpty)
+        // True of the segment whether or not it is sealed in the end.
+        if let entry { sealed.state.withLock { $0.timeIndex?.append(entry) } }
+        // Where there is no room for the indexes, they are written by a later checkpoint: the new segment may be there
+        // to make room, by letting this one go.
+        _ = try self.fencing { () throws(FileSystemError) in try sealed.writeIndexesIfRoom() }
+        let next = SegmentFileName(writer.endOffset, .log).name
+        let file = try self.fencingUnlessFull { () throws(FileSystemError) in
+            try self.fileSystem.open(self.directory + "/" + next, .createEmpty)
         }
         // A snapshot that a crash tears is found out by its checksum, so nobody waits for this one to be synced.
-        try self.fencing { () throws(LogError) in try self.writeSnapshot(&writer, sync: false) }
+        try self.writeSnapshotIfRoom(&writer)
+        sealed.state.withLock { $0.recent.removeAll() }
         let active = Segment(
             self.topicPartition, directory: self.directory, baseOffset: writer.endOffset, fileSystem: self.fileSystem,
             state: Segment.State(
@@ -116,6 +119,14 @@ struct AppendRun {
     var batches: [RecentBatches.Batch] = []
     var offsetEntries: [OffsetIndexEntry] = []
     var timeEntries: [TimeIndexEntry] = []
+    /// What the batches changed in the writer, to be taken back when there is no room for them.
+    let writerBefore: (endOffset: Int64, indexer: SegmentIndexer)
+    var producersBefore = ProducerState.Undo()
+
+    init(_ writer: PartitionLog.Writer) {
+        self.position = writer.endPosition
+        self.writerBefore = (writer.endOffset, writer.indexer)
+    }
 
     var end: Int64 { self.position + self.byteCount }
 }
@@ -215,7 +226,7 @@ private struct AppendCall {
         guard reason != nil else { return }
         try self.write(writer: &writer)
         try self.log.roll(&writer, now: self.now)
-        self.run = AppendRun(position: 0)
+        self.run = AppendRun(writer)
         self.run.firstResult = self.results.count
     }
 
@@ -246,7 +257,8 @@ private struct AppendCall {
             if let time = entries.time { self.run.timeEntries.append(time) }
         }
         writer.endOffset = header.nextOffset
-        writer.producers.add(header, appendedMs: self.now, producersMax: self.config.producersMax)
+        writer.producers.add(
+            header, appendedMs: self.now, producersMax: self.config.producersMax, undo: &self.run.producersBefore)
     }
 
     /// Writes what is left.
@@ -260,10 +272,11 @@ private struct AppendCall {
         guard self.run.byteCount > 0 else { return }
         let (run, now) = (self.run, self.now)
         do throws(LogError) {
-            try self.log.fencing { () throws(FileSystemError) in
+            try self.log.fencingUnlessFull { () throws(FileSystemError) in
                 try writer.activeFile.write(run.parts, at: run.position)
             }
         } catch {
+            let error = self.takeBack(error, writer: &writer)
             for index in run.firstResult..<self.results.count { self.results[index] = .failure(.storage(error)) }
             throw error
         }
@@ -282,8 +295,22 @@ private struct AppendCall {
         self.publish(run, writer: &writer)
         if indexIsFull {
             let active = writer.active
-            try self.log.fencing { () throws(FileSystemError) in try active.writeIndexes() }
+            _ = try self.log.fencing { () throws(FileSystemError) in try active.writeIndexesIfRoom() }
         }
+    }
+
+    /// After a write that found no room: cuts off what is in the file of it, and makes the writer what it was before the
+    /// run, so that the next append takes the same offsets. Returns what the batches failed with.
+    private func takeBack(_ error: LogError, writer: inout PartitionLog.Writer) -> LogError {
+        guard case .full = error else { return error }
+        do throws(FileSystemError) {
+            try writer.activeFile.truncate(to: self.run.position)
+        } catch {
+            return self.log.fence(error)
+        }
+        (writer.endOffset, writer.indexer) = self.run.writerBefore
+        writer.producers.takeBack(self.run.producersBefore)
+        return error
     }
 
     private func publish(_ run: AppendRun, writer: inout PartitionLog.Writer) {

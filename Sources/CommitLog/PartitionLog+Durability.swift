@@ -96,7 +96,8 @@ extension PartitionLog {
     /// since it moved, or if `force` is set: then indexes, leader epochs and a producer snapshot are on stable storage
     /// as well. Returns the recovery point, for the caller to write to the data directory's checkpoint.
     ///
-    /// Also closes the files of segments that nobody reads. To be called every minute or so.
+    /// Also closes the files of segments that nobody reads. To be called every minute or so. Throws `full` where there
+    /// is no room for all that; the recovery point then stays where it is, and the log goes on.
     public func advanceRecoveryPoint(force: Bool = false) throws(LogError) -> Int64 {
         // The long part of it without the writer's lock.
         try self.flush()
@@ -116,7 +117,8 @@ extension PartitionLog {
     }
 
     /// Closes the log in order: flushes, trims and syncs the indexes, writes the leader epochs and a snapshot. The next
-    /// opening may be `.clean` if and only if this returned. After it, everything throws `closed`.
+    /// opening may be `.clean` if and only if this returned. After it, everything throws `closed`. It throws `full` where
+    /// there is no room for what has to be written; the batches are flushed all the same.
     public func close() throws(LogError) { try self.close(syncing: true) }
 
     /// Without `syncing`, indexes, epochs and snapshot are written but not synced: the caller syncs the whole file
@@ -131,10 +133,11 @@ extension PartitionLog {
             active.state.withLock { state in
                 if let entry { state.timeIndex?.append(entry) }
             }
-            try self.fencing { () throws(FileSystemError) in try active.trimIndexes() }
+            // First, as it gives room to what follows.
+            try self.removeDeletedFiles(&writer, now: .max)
+            try self.fencingUnlessFull { () throws(FileSystemError) in try active.trimIndexes() }
             try self.writeEverythingElse(&writer, syncing: syncing)
             self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
-            try self.removeDeletedFiles(&writer, now: .max)
         }
     }
 
@@ -162,7 +165,7 @@ extension PartitionLog {
     /// Writes what recovery relies on besides the batches.
     private func writeEverythingElse(_ writer: inout Writer, syncing: Bool) throws(LogError) {
         let segments = writer.dirtyIndexes + [writer.active]
-        try self.fencing { () throws(FileSystemError) in
+        try self.fencingUnlessFull { () throws(FileSystemError) in
             for segment in segments {
                 try segment.writeIndexes()
                 if syncing { try segment.syncIndexes() }
@@ -171,14 +174,21 @@ extension PartitionLog {
         writer.dirtyIndexes = []
         if writer.epochsAreDirty {
             let text = self.shared.withLock { $0.epochs.text }
-            try self.fencing { () throws(LogError) in
+            try self.fencingUnlessFull { () throws(LogError) in
                 try SmallFile.replace(
                     LeaderEpochCache.fileName, in: self.directory, with: text, sync: syncing, on: self.fileSystem)
             }
             writer.epochsAreDirty = false
         }
+        if writer.damageIsDirty {
+            let damage = self.shared.withLock { $0.damage }
+            try self.fencingUnlessFull { () throws(LogError) in
+                try DamagedRangesFile.write(damage, in: self.directory, on: self.fileSystem)
+            }
+            writer.damageIsDirty = false
+        }
         // Its directory sync covers the names of the index files, too.
-        try self.fencing { () throws(LogError) in try self.writeSnapshot(&writer, sync: syncing) }
+        try self.fencingUnlessFull { () throws(LogError) in try self.writeSnapshot(&writer, sync: syncing) }
     }
 
     /// Writes down the producers as of the end offset. Keeps the snapshots at the beginnings of segments, where a log

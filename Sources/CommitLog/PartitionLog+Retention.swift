@@ -94,6 +94,8 @@ extension PartitionLog {
         let segment = self.shared.withLock { shared in shared.segments.removeFirst() }
         writer.dirtySegments.removeAll { $0 === segment }
         writer.dirtyIndexes.removeAll { $0 === segment }
+        // They would keep the file open, and its room taken.
+        writer.undurable.remove(upTo: gone.endOffset)
         self.advanceLogStart(to: gone.endOffset, writer: &writer)
         // Readers that have found the segment but not opened it yet shall still be able to.
         _ = try? segment.logFile()
@@ -104,6 +106,9 @@ extension PartitionLog {
             do throws(FileSystemError) {
                 try self.fileSystem.rename(path, to: newPath)
                 writer.removals.append((newPath, due))
+            } catch  where error.isFull {
+                // The longer name needs room, to go at once does not.
+                try disk { () throws(FileSystemError) in try SmallFile.remove(path, from: self.fileSystem) }
             } catch {
                 if !error.isNotFound { throw .storage(error) }
             }

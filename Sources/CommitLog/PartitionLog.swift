@@ -14,7 +14,8 @@ import Synchronization
 /// Invariants:
 /// - log start ≤ high watermark ≤ end, recovery point ≤ synced ≤ flushed ≤ end; all of them only grow.
 /// - what readers see (`endOffset`, the size of the active segment) has been written whole.
-/// - after a failed write or sync the log is fenced: what was not acknowledged by then never will be. Reads go on.
+/// - after a failed write or sync the log is fenced: what was not acknowledged by then never will be. Reads go on. A
+///   write that found no room is taken back instead, and a sync that fails for want of room is a failed sync.
 /// - offsets in `damagedRanges` are never served.
 ///
 /// Durability: an append is in the page cache when it returns and on stable storage after the next `flush`, or after a
@@ -47,6 +48,8 @@ public final class PartitionLog: Sendable {
         /// File names were made that are not synced.
         var directoryIsDirty = false
         var epochsAreDirty = false
+        /// `damaged-ranges` could not be written yet.
+        var damageIsDirty = false
         /// The offsets of the snapshots on disk, ascending.
         var snapshots: [Int64] = []
         /// Bytes appended since the recovery point moved.

@@ -7,6 +7,11 @@ import KafkaRecords
 struct ProducerState: Sendable, Hashable {
     private(set) var entries: [Int64: ProducerEntry] = [:]
 
+    /// What producers were before some batches were added, in the order of the changes.
+    struct Undo: Sendable {
+        fileprivate var before: [(producerID: Int64, entry: ProducerEntry?)] = []
+    }
+
     /// Judges a batch. Batches of one call see each other when each is added before the next is judged.
     func judge(_ batch: RecordBatchHeader) -> ProducerVerdict {
         ProducerEntry.judge(batch, against: self.entries[batch.producerID])
@@ -14,10 +19,18 @@ struct ProducerState: Sendable, Hashable {
 
     /// Takes note of a batch that is in the log; batches without a producer id are ignored.
     mutating func add(_ batch: RecordBatchHeader, appendedMs: Int64, producersMax: Int) {
+        var undo = Undo()
+        self.add(batch, appendedMs: appendedMs, producersMax: producersMax, undo: &undo)
+    }
+
+    /// The same, and notes what it changes for `takeBack`.
+    mutating func add(_ batch: RecordBatchHeader, appendedMs: Int64, producersMax: Int, undo: inout Undo) {
         guard batch.hasProducerID else { return }
-        if self.entries[batch.producerID] == nil, self.entries.count >= max(producersMax, 1) {
-            self.forgetIdlest(downTo: producersMax)
+        let known = self.entries[batch.producerID]
+        if known == nil, self.entries.count >= max(producersMax, 1) {
+            self.forgetIdlest(downTo: producersMax, undo: &undo)
         }
+        undo.before.append((batch.producerID, known))
         self.entries[
             batch.producerID,
             default: ProducerEntry(
@@ -27,11 +40,20 @@ struct ProducerState: Sendable, Hashable {
     }
 
     /// Forgets a sixteenth of the producers at once, so that a full table does not sort itself for every new one.
-    private mutating func forgetIdlest(downTo producersMax: Int) {
+    private mutating func forgetIdlest(downTo producersMax: Int, undo: inout Undo) {
         let kept = producersMax - max(producersMax / 16, 1)
         let idlest = self.entries.values.filter { $0.transactionFirstOffset < 0 }
             .sorted { ($0.lastAppendMs, $0.producerID) < ($1.lastAppendMs, $1.producerID) }
-        for entry in idlest.prefix(max(self.entries.count - kept, 0)) { self.entries[entry.producerID] = nil }
+        for entry in idlest.prefix(max(self.entries.count - kept, 0)) {
+            self.entries[entry.producerID] = nil
+            undo.before.append((entry.producerID, entry))
+        }
+    }
+
+    /// Makes the producers what they were before the batches of `undo`: they are not in the log after all. Nothing else
+    /// may have been added since.
+    mutating func takeBack(_ undo: Undo) {
+        for (producerID, entry) in undo.before.reversed() { self.entries[producerID] = entry }
     }
 
     /// Forgets producers without an open transaction that have not been heard of for this long, by the later of the

@@ -249,6 +249,22 @@ final class Segment: Sendable {
 
     // MARK: - For the writer alone
 
+    /// The same where the disk may be full: the entries then stay in memory, bounded (`SegmentIndex.keptMax`), until the
+    /// next call finds room. Indexes are hints, and nobody has to wait for one. Returns the error of the full disk.
+    func writeIndexesIfRoom(trimming: Bool = false) throws(FileSystemError) -> FileSystemError? {
+        do {
+            if trimming { try self.trimIndexes() } else { try self.writeIndexes() }
+            return nil
+        } catch {
+            guard error.isFull else { throw error }
+            self.state.withLock { state in
+                state.offsetIndex?.thinOut()
+                state.timeIndex?.thinOut()
+            }
+            return error
+        }
+    }
+
     /// Writes the index entries that are in memory to the index files.
     func writeIndexes() throws(FileSystemError) {
         try self.loadIndexes()
@@ -275,12 +291,14 @@ final class Segment: Sendable {
         self.state.withLock { $0[keyPath: index]?.wrote(current.pending.count, file: file) }
     }
 
-    /// Cuts off what lies in the index files behind the entries: preallocated zeros, or what a crash left.
+    /// Cuts off what lies in the index files behind the entries, preallocated zeros or what a crash left, and writes the
+    /// entries that are in memory. Cutting comes first: it needs no room, and gives some.
     func trimIndexes() throws(FileSystemError) {
-        try self.writeIndexes()
+        try self.loadIndexes()
         let (offsets, times) = self.state.withLock { ($0.offsetIndex?.stored, $0.timeIndex?.stored) }
         try self.trim(offsets, .index)
         try self.trim(times, .timeindex)
+        try self.writeIndexes()
     }
 
     private func trim<Entry>(

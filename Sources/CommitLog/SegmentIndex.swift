@@ -81,6 +81,10 @@ struct SegmentIndex<Entry: SegmentIndexEntry>: Sendable {
     /// Unwritten entries are written when there are this many: a block of 4 KiB of the offset index.
     static var pendingMax: Int { 512 }
 
+    /// The most unwritten entries kept while the disk has no room for them: 96 KiB at most. Past it every second one
+    /// goes, and lookups walk twice as far.
+    static var keptMax: Int { 8 * self.pendingMax }
+
     /// The entries in the file.
     struct Stored: Sendable {
         var file: (any LogFile)?
@@ -101,6 +105,14 @@ struct SegmentIndex<Entry: SegmentIndexEntry>: Sendable {
     mutating func append(_ entry: Entry) {
         guard self.last.map({ $0.key < entry.key }) ?? true else { return }
         self.pending.append(entry)
+    }
+
+    /// Makes do with half of the unwritten entries when there are more than `keptMax`. The last one stays: of a time
+    /// index it tells the largest timestamp.
+    mutating func thinOut() {
+        guard self.pending.count > Self.keptMax else { return }
+        let last = self.pending.count - 1
+        self.pending = self.pending.indices.filter { (last - $0) % 2 == 0 }.map { self.pending[$0] }
     }
 
     /// The last entry in memory whose key is not above `key`. `inMemory` is false when the answer is in the file.

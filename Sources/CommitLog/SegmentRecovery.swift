@@ -251,7 +251,7 @@ struct SegmentRecovery {
             if let time = entries.time { state.timeIndex?.append(time) }
             return state.offsetIndex?.needsWrite == true
         }
-        if needsWrite { try disk { () throws(FileSystemError) in try segment.writeIndexes() } }
+        if needsWrite { _ = try disk { () throws(FileSystemError) in try segment.writeIndexesIfRoom() } }
     }
 
     /// Decides about damage and goes on behind it. Returns whether the log is cut here.
@@ -363,7 +363,7 @@ struct SegmentRecovery {
             state.maxTimestamp = indexer.maxTimestamp
         }
         guard isScanned else { return }
-        try disk { () throws(FileSystemError) in try segment.trimIndexes() }
+        _ = try disk { () throws(FileSystemError) in try segment.writeIndexesIfRoom(trimming: true) }
         segment.closeIndexFiles()
     }
 

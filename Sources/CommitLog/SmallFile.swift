@@ -56,7 +56,13 @@ enum SmallFile {
         _ name: String, in directory: String, with bytes: [UInt8], sync: Bool = true, on fileSystem: any FileSystem
     ) throws(LogError) {
         let path = directory + "/" + name
-        try self.write(bytes, to: path + self.temporarySuffix, sync: sync, on: fileSystem)
+        do throws(LogError) {
+            try self.write(bytes, to: path + self.temporarySuffix, sync: sync, on: fileSystem)
+        } catch {
+            // Half a file is of no use, and on a full disk its room is.
+            try? fileSystem.removeFile(path + self.temporarySuffix)
+            throw error
+        }
         try disk { () throws(FileSystemError) in
             try fileSystem.rename(path + self.temporarySuffix, to: path)
             if sync { try fileSystem.syncDirectory(directory) }
@@ -91,6 +97,15 @@ enum SmallFile {
 }
 
 extension FileSystemError {
+    /// There is no room for what was to be written: ENOSPC, EDQUOT or EFBIG. Never true of a failed sync, whatever its
+    /// number: what is on the disk after one is not known.
+    public var isFull: Bool {
+        switch self.operation {
+        case .syncData, .syncDirectory, .syncEverything: false
+        default: [28, 122, 27].contains(self.errorNumber)
+        }
+    }
+
     /// ENOENT: nothing is there under that name.
     var isNotFound: Bool { self.errorNumber == 2 }
 }

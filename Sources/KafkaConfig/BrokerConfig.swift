@@ -49,6 +49,8 @@ public struct BrokerConfig: Sendable, Hashable {
 
     /// At least one.
     public private(set) var logDirs: [String] = ["martlet-data"]
+    /// Free bytes of the data directory's file system below which no records are taken; -1 for the broker's own choice.
+    public private(set) var logDirMinFreeBytes: Int64 = -1
     /// Partitions of a topic made without saying how many.
     public private(set) var numPartitions = 1
     /// Replicas of a topic made without saying how many.
@@ -247,6 +249,7 @@ extension BrokerConfig {
 
     private static let longs: [String: Path<Int64>] = [
         "connections.max.idle.ms": \.connectionsMaxIdleMs,
+        "log.dir.min.free.bytes": \.logDirMinFreeBytes,
         "log.retention.check.interval.ms": \.logRetentionCheckIntervalMs,
         "log.flush.offset.checkpoint.interval.ms": \.logFlushOffsetCheckpointIntervalMs,
         "log.flush.start.offset.checkpoint.interval.ms": \.logFlushStartOffsetCheckpointIntervalMs,

@@ -133,6 +133,15 @@ public enum BrokerConfigDefinitions {
         ConfigDefinition(
             "log.dirs", .list, nil, "Where the records are kept, with commas between directories.", .nonEmptyList),
         ConfigDefinition(
+            "log.dir.min.free.bytes", .long, "-1",
+            """
+            With fewer bytes than this free on the file system of the records, Produce is refused with \
+            KAFKA_STORAGE_ERROR and no topics or partitions are made; everything else goes on, and Produce by itself \
+            when a little more is free. -1: 5 % of the file system, at least 64 MiB and at most 1 GiB, but never more \
+            than a quarter of it. 0: only when a write finds no room.
+            """,
+            .atLeast(-1), kafka: .none, update: .clusterWide),
+        ConfigDefinition(
             "num.partitions", .int, "1", "Partitions of a topic made without saying how many.",
             .atLeast(1)),
         ConfigDefinition(

@@ -18,6 +18,7 @@ public final class SQLiteMetadataStore: MetadataStore {
     static let busyTimeoutSeconds = 5.0
 
     private let path: String
+    private let makesRoom: @Sendable () -> Bool
     /// Internal for tests, which look at SQLite's settings.
     let queue: DatabaseQueue
 
@@ -25,19 +26,18 @@ public final class SQLiteMetadataStore: MetadataStore {
     ///
     /// Throws `incompatibleStore` if the file is not a metadata store or was written by a newer version, and
     /// `storage` if it cannot be read or written.
-    public init(path: String) throws(MetadataError) {
+    ///
+    /// - Parameter makesRoom: called when the disk is full; true when there is some room then, and what failed for want
+    ///   of it is done once more. On any thread that calls this store.
+    public init(path: String, makesRoom: @escaping @Sendable () -> Bool = { false }) throws(MetadataError) {
         self.path = path
+        self.makesRoom = makesRoom
         do {
-            if !FileManager.default.fileExists(atPath: path) { try FreshFile.create(at: path) }
-            var configuration = Configuration()
-            configuration.busyMode = .timeout(Self.busyTimeoutSeconds)
-            configuration.label = "martlet.metadata"
-            self.queue = try DatabaseQueue(path: path, configuration: configuration)
-            try Schema.prepare(self.queue)
-            try self.queue.writeWithoutTransaction { database in
-                // By hand, as GRDB's own switch writes to the file whenever it is opened, and relaxes `synchronous`:
-                // with NORMAL a power cut could take back the latest commits.
-                try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            do {
+                self.queue = try Self.open(path)
+            } catch let error as DatabaseError where error.isFull {
+                // An open file takes 32 KiB beside it that processes share. Alone it can do without.
+                self.queue = try Self.open(path, isAlone: !makesRoom())
             }
         } catch let error as MetadataError {
             throw error
@@ -47,6 +47,24 @@ public final class SQLiteMetadataStore: MetadataStore {
         } catch {
             throw MetadataError(.storage, "The metadata store \(path) cannot be opened", cause: error)
         }
+    }
+
+    private static func open(_ path: String, isAlone: Bool = false) throws -> DatabaseQueue {
+        if !FileManager.default.fileExists(atPath: path) { try FreshFile.create(at: path) }
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(self.busyTimeoutSeconds)
+        configuration.label = "martlet.metadata"
+        if isAlone {
+            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+        }
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        try Schema.prepare(queue)
+        try queue.writeWithoutTransaction { database in
+            // By hand, as GRDB's own switch writes to the file whenever it is opened, and relaxes `synchronous`:
+            // with NORMAL a power cut could take back the latest commits.
+            try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        }
+        return queue
     }
 
     /// See ``MetadataStore``. Cost: everything kept.
@@ -62,9 +80,15 @@ public final class SQLiteMetadataStore: MetadataStore {
     }
 
     /// See ``MetadataStore``. Cost: what the changes touch, and one sync of the disk.
+    ///
+    /// On a full disk the transaction is taken back and, where `makesRoom` helps, done once more.
     public func commit(_ changes: [MetadataChange]) throws(MetadataError) {
         do {
-            try self.queue.write { try ChangeWriter(database: $0).write(changes) }
+            do {
+                try self.queue.write { try ChangeWriter(database: $0).write(changes) }
+            } catch let error as DatabaseError where error.isFull && self.makesRoom() {
+                try self.queue.write { try ChangeWriter(database: $0).write(changes) }
+            }
         } catch let error as MetadataError {
             throw error
         } catch {
@@ -79,5 +103,12 @@ public final class SQLiteMetadataStore: MetadataStore {
         } catch {
             throw MetadataError(.storage, "The metadata store \(self.path) cannot be closed", cause: error)
         }
+    }
+}
+
+extension DatabaseError {
+    /// There was no room on the disk; what was begun has been taken back. No error of a sync is one of these.
+    fileprivate var isFull: Bool {
+        self.resultCode == .SQLITE_FULL || self.extendedResultCode == .SQLITE_IOERR_SHMSIZE
     }
 }

@@ -18,12 +18,17 @@ import Synchronization
 /// Runs `body` with a broker of its own: an empty data directory that goes away afterwards, metadata in memory, no
 /// sockets, and clocks that the test turns.
 ///
-/// - Parameter configs: static broker configs by Kafka's names.
+/// - Parameters:
+///   - configs: static broker configs by Kafka's names.
+///   - fileSystem: where the logs are; a simulated one keeps them in memory.
+///   - diskSpace: what the broker is told about its disk instead of the truth.
 func withBroker(
     _ configs: [String: String] = [:],
+    fileSystem: any FileSystem = POSIXFileSystem(),
+    diskSpace: (@Sendable () -> DiskSpace?)? = nil,
     _ body: (BrokerHarness) async throws -> Void
 ) async throws {
-    let harness = try BrokerHarness(configs)
+    let harness = try BrokerHarness(configs, fileSystem, diskSpace)
     do {
         try await body(harness)
         try harness.close()
@@ -44,13 +49,19 @@ final class BrokerHarness: Sendable {
     let directory: String
     let store = InMemoryMetadataStore()
     let connection: ConnectionContext
+    private let fileSystem: any FileSystem
+    private let diskSpace: (@Sendable () -> DiskSpace?)?
     private let running: Mutex<Broker>
     private let correlationIDs = Atomic<Int32>(1)
     private let wallMilliseconds: SharedCounter
     private let monotonicNanoseconds: SharedCounter
 
-    fileprivate init(_ configs: [String: String]) throws {
+    fileprivate init(
+        _ configs: [String: String], _ fileSystem: any FileSystem, _ diskSpace: (@Sendable () -> DiskSpace?)?
+    ) throws {
         self.configs = configs
+        self.fileSystem = fileSystem
+        self.diskSpace = diskSpace
         self.directory =
             FileManager.default.temporaryDirectory
             .appendingPathComponent("martlet-broker-\(UUID().uuidString)").path
@@ -65,7 +76,9 @@ final class BrokerHarness: Sendable {
                 configs,
                 directory: self.directory,
                 store: self.store,
-                clock: Self.clock(self.wallMilliseconds, self.monotonicNanoseconds)
+                clock: Self.clock(self.wallMilliseconds, self.monotonicNanoseconds),
+                fileSystem: fileSystem,
+                diskSpace: diskSpace
             )
         )
     }
@@ -85,8 +98,15 @@ final class BrokerHarness: Sendable {
     /// Shuts the broker down in order and starts another one on the same data.
     func restart() throws {
         try self.broker.shutDown()
+        try self.startAgain()
+    }
+
+    /// Starts another broker on the same data, after one that has ended.
+    func startAgain() throws {
         let clock = Self.clock(self.wallMilliseconds, self.monotonicNanoseconds)
-        let broker = try Self.start(self.configs, directory: self.directory, store: self.store, clock: clock)
+        let broker = try Self.start(
+            self.configs, directory: self.directory, store: self.store, clock: clock, fileSystem: self.fileSystem,
+            diskSpace: self.diskSpace)
         self.running.withLock { $0 = broker }
     }
 
@@ -103,7 +123,9 @@ final class BrokerHarness: Sendable {
         _ configs: [String: String],
         directory: String,
         store: InMemoryMetadataStore,
-        clock: BrokerClock
+        clock: BrokerClock,
+        fileSystem: any FileSystem,
+        diskSpace: (@Sendable () -> DiskSpace?)?
     ) throws -> Broker {
         var logger = Logger(label: "martlet.test", factory: { _ in SwiftLogNoOpLogHandler() })
         logger.logLevel = .critical
@@ -113,10 +135,11 @@ final class BrokerHarness: Sendable {
             metadata: MetadataController(
                 store: store, nodeID: NodeID(Self.nodeID), clusterID: Self.clusterID,
                 generator: SystemRandomNumberGenerator()),
-            logs: LogDirectory.open(fileSystem: POSIXFileSystem(), path: directory),
+            logs: LogDirectory.open(fileSystem: fileSystem, path: directory),
             threads: BrokerThreads(io: 2, readers: 2),
             clock: clock,
-            logger: logger
+            logger: logger,
+            diskSpace: diskSpace
         )
     }
 }

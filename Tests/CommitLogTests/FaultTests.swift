@@ -16,14 +16,14 @@ struct FaultTests {
         let disk = SimulatedFileSystem(directories: ["/data"])
         let log = try PartitionLog.openTest("/data", fileSystem: disk)
         try log.put(batch("a"), batch("b"))
-        disk.inject(.partialWrite(byteCount: 30, errorNumber: 28)) { $0.kind == .write }
+        disk.inject(.partialWrite(byteCount: 30, errorNumber: 5)) { $0.kind == .write }
         let results = log.append([batch("c"), batch("d")], leaderEpoch: 0, now: testNow)
         for result in results {
             guard case .failure(.storage(.fenced(testPartition, let reason))) = result else {
                 Issue.record("\(result)")
                 continue
             }
-            #expect(reason.contains("errno 28"))
+            #expect(reason.contains("errno 5"))
         }
         #expect(throws: AppendError.self) { try log.put(batch("e")) }
         #expect(throws: LogError.self) { try log.flush() }

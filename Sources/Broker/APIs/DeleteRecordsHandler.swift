@@ -17,7 +17,7 @@ import NIOCore
 /// - Offset -1 is the high watermark: everything a consumer can see. Past it, or below -1: OFFSET_OUT_OF_RANGE. At or
 ///   before the first record nothing is deleted, and that is no error.
 /// - The answer has the log start offset of the partition. It survives a crash from then on; the space is freed by the
-///   next round of retention.
+///   next round of retention, which on a full disk comes within seconds.
 /// - A topic that is only compacted keeps its records: POLICY_VIOLATION, as in Kafka.
 struct DeleteRecordsHandler: APIHandler {
     let broker: Broker
@@ -78,7 +78,9 @@ struct DeleteRecordsHandler: APIHandler {
     private func afterCheckpoint(_ deleted: [[Deleted]]) -> [[Deleted]] {
         guard deleted.contains(where: { $0.contains { $0.errorCode == 0 } }) else { return deleted }
         do throws(LogError) {
-            try self.broker.logs.checkpointLogStartOffsets()
+            try self.broker.space.withReserve { () throws(LogError) in
+                try self.broker.logs.checkpointLogStartOffsets()
+            }
             return deleted
         } catch {
             self.broker.logger.error(

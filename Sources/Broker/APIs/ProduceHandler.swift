@@ -16,6 +16,8 @@ import NIOCore
 /// - acks=-1 (all): answered when the batch is on stable storage; see `Durability` for topics that relax this.
 /// - acks=1: answered when the batch is written, acks=0: not at all; what fails then closes the connection, which is
 ///   the only way to tell the producer.
+/// - Without room on the disk (`log.dir.min.free.bytes`) every batch is refused with KAFKA_STORAGE_ERROR, which producers
+///   take for something that passes: they wait and try again.
 /// - Transactions are not served yet: a transactional id or batch is refused.
 struct ProduceHandler: Sendable {
     let broker: Broker
@@ -37,6 +39,7 @@ struct ProduceHandler: Sendable {
             request,
             version: self.context.apiVersion,
             topics: self.broker.topics,
+            space: self.broker.space,
             compression: self.context.connection.compression.value,
             now: self.broker.clock.wallMilliseconds()
         )
@@ -44,11 +47,15 @@ struct ProduceHandler: Sendable {
         if pass.accepted.isEmpty {
             return try Self.outcome(pass.response([]), request.acks, self.context)
         }
+        let (space, acceptedBytes) = (self.broker.space, pass.acceptedBytes)
+        space.accepted(acceptedBytes)
         let promise = self.context.eventLoop.makePromise(of: [AppendTracker.Outcome].self)
         self.submit(pass.accepted, acks: request.acks, promise: promise)
         let acks = request.acks
         let answered = promise.futureResult.flatMapThrowing { [pass] results in
-            try Self.outcome(pass.response(results), acks, context)
+            space.settled(acceptedBytes)
+            if let full = results.lazy.compactMap(\.noRoom).first { space.writeFailed(full) }
+            return try Self.outcome(pass.response(results), acks, context)
         }
         return .later(answered)
     }
@@ -89,5 +96,13 @@ struct ProduceHandler: Sendable {
             }
         }
         return .nothing
+    }
+}
+
+extension AppendTracker.Outcome {
+    /// The error of an append for which there was no room on the disk.
+    fileprivate var noRoom: LogError? {
+        if case .failure(.storage(let error)) = self, error.isFull { return error }
+        return nil
     }
 }

@@ -29,11 +29,13 @@ struct ProducePass: Sendable {
         _ request: ProduceRequest,
         version: Int16,
         topics: TopicTable,
+        space: DiskSpaceWatch,
         compression: CompressionContexts,
         now: Int64
     ) {
         let check = BatchCheck(
             topics: topics,
+            noRoom: space.hasRoom ? nil : space.explanation,
             waitsForDisk: request.acks == -1,
             isZstdAllowed: version >= 7,
             compression: compression,
@@ -67,6 +69,9 @@ struct ProducePass: Sendable {
             self.answers.append(answer)
         }
     }
+
+    /// Bytes that are going to be written.
+    var acceptedBytes: Int64 { self.accepted.reduce(0) { $0 + Int64($1.batch.header.sizeInBytes) } }
 
     /// What is wrong with the request as a whole.
     private static func refusal(of request: ProduceRequest) -> Refusal? {
@@ -102,6 +107,8 @@ struct ProducePass: Sendable {
 /// Checks the batches of one request.
 private struct BatchCheck {
     let topics: TopicTable
+    /// Why there is no room for records, if there is none.
+    let noRoom: String?
     let waitsForDisk: Bool
     let isZstdAllowed: Bool
     let compression: CompressionContexts
@@ -121,6 +128,10 @@ private struct BatchCheck {
             let wanted = topic.config.minInsyncReplicas
             if self.waitsForDisk, wanted > 1 {
                 throw Refusal(.notEnoughReplicas, "topic '\(topic.name)' has min.insync.replicas=\(wanted), there is 1")
+            }
+            if let noRoom {
+                // Producers take it for something that passes, wait and come again.
+                throw Refusal(.kafkaStorageError, "\(partition.topicPartition) takes no records: \(noRoom)")
             }
             return (partition, try self.prepare(data.records?.buffer, for: partition, of: topic))
         }

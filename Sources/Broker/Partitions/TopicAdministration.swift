@@ -19,6 +19,14 @@ extension Broker {
     ///
     /// A topic whose logs could not be made is in the metadata all the same: its logs are made at the next start.
     func createTopics(_ topics: [NewTopic], validateOnly: Bool) -> [Result<TopicImage, MetadataError>] {
+        if !validateOnly, !self.space.hasRoom {
+            // What is wrong with a topic in itself is said first.
+            return self.metadata.createTopics(topics, validateOnly: true).map { result in
+                result.flatMap { topic in
+                    self.refusalForWantOfRoom("Topic '\(topic.name)'").map { .failure($0) } ?? .success(topic)
+                }
+            }
+        }
         let results = self.metadata.createTopics(topics, validateOnly: validateOnly)
         if validateOnly { return results }
         return results.map { result in
@@ -62,6 +70,8 @@ extension Broker {
             self.stopServing(topic)
             self.logger.info("deleted a topic", metadata: ["topic": "\(topic.name)", "id": "\(topic.id)"])
         }
+        // That may be what producers wait for.
+        if !self.space.hasRoom { self.space.look() }
         return results
     }
 
@@ -72,6 +82,10 @@ extension Broker {
         assignments: [[NodeID]]?,
         validateOnly: Bool
     ) throws(MetadataError) -> TopicImage {
+        if !validateOnly, let refusal = self.refusalForWantOfRoom("Partitions of topic '\(name)'") {
+            _ = try self.metadata.growTopic(name, to: count, assignments: assignments, validateOnly: true)
+            throw refusal
+        }
         let topic = try self.metadata.growTopic(
             name,
             to: count,
@@ -117,6 +131,7 @@ extension Broker {
         if validateOnly { return }
         let config = try Self.applyDynamicConfigs(of: image, to: self.config)
         self.currentConfig.withLock { $0 = config }
+        self.space.use(configuredMark: config.logDirMinFreeBytes)
         for topic in image.topics { try self.applyConfigs(of: topic) }
     }
 
@@ -162,7 +177,45 @@ extension Broker {
         let onDisk = Set(try self.logs.partitions())
         let image = self.metadata.image
         try self.setAsideStrays(onDisk.filter { image.partition($0) == nil })
-        for topic in image.topics { try self.serve(topic, onDisk: onDisk) }
+        for topic in image.topics {
+            do {
+                try self.serveIfRoom(topic, onDisk: onDisk)
+            } catch let error as LogError where error.isFull {
+                self.logger.error(
+                    "no room for the logs of a topic; it is served when there is",
+                    metadata: ["topic": "\(topic.name)", "error": "\(error)"]
+                )
+            }
+        }
+    }
+
+    /// Serves a topic, with the help of the reserve if need be.
+    private func serveIfRoom(_ topic: TopicImage, onDisk: Set<TopicPartition>) throws {
+        do {
+            try self.serve(topic, onDisk: onDisk)
+        } catch let error as LogError where error.isFull {
+            guard self.space.giveReserve() else { throw error }
+            // Some of the partitions may have got their directories.
+            try self.serve(topic, onDisk: onDisk.union(try self.logs.partitions()))
+        }
+    }
+
+    /// Serves what could not be served for want of room.
+    func serveWhatHadNoRoom() {
+        self.admin.submit {
+            for topic in self.metadata.image.topics {
+                let served = self.topics.topic(named: topic.name)?.partitions.count ?? 0
+                if served == topic.partitions.count { continue }
+                do {
+                    try self.serve(topic, onDisk: Set(try self.logs.partitions()))
+                } catch {
+                    self.logger.error(
+                        "the logs of a topic cannot be made; they are made when the broker starts again",
+                        metadata: ["topic": "\(topic.name)", "error": "\(error)"]
+                    )
+                }
+            }
+        }
     }
 
     /// Partitions without a topic are what a crash in the middle of a deletion leaves. They must not stand in the way of

@@ -98,7 +98,16 @@ struct BrokerProcess {
         journal.seed = .random(in: 0 ... .max)
         let logs = try LogDirectory.open(
             fileSystem: POSIXFileSystem(), path: directory, journal: journal, logger: self.logger)
-        let store = try SQLiteMetadataStore(path: "\(directory)/\(SQLiteMetadataStore.fileName)")
+        let reserve = try DiskReserve(fileSystem: POSIXFileSystem(), directory: directory)
+        if let space = DiskSpace(path: directory) {
+            // On a full disk some of it goes now, so that everything can be opened; the rest stays for deletions.
+            let plan = DiskReserve.Plan(total: space.total)
+            try reserve.resize(to: plan.size(held: reserve.byteCount, free: space.usable, enough: .max))
+        }
+        let store = try SQLiteMetadataStore(
+            path: "\(directory)/\(SQLiteMetadataStore.fileName)",
+            makesRoom: { reserve.giveAll() }
+        )
         let metadata = try MetadataController(
             store: store,
             nodeID: NodeID(config.nodeID),
@@ -118,14 +127,20 @@ struct BrokerProcess {
                 wallMilliseconds: { ProcessEnvironment.wallMilliseconds() },
                 monotonicNanoseconds: { ProcessEnvironment.monotonicNanoseconds() }
             ),
-            logger: self.logger
+            logger: self.logger,
+            reserve: reserve
         )
         return Opened(directory: directory, store: store, metadata: metadata, broker: broker)
     }
 
     /// Closes the logs and the metadata, on a thread that may wait for the disk.
     private func close(_ opened: Opened) async throws {
-        try await Self.blocking { try opened.broker.shutDown() }
+        do {
+            try await Self.blocking { try opened.broker.shutDown() }
+        } catch {
+            try? opened.store.close()
+            throw error
+        }
         try opened.store.close()
     }
 

@@ -8,14 +8,20 @@ import Musl
 #endif
 
 /// The size of the file system that holds a path, as DescribeLogDirs tells it (KIP-827).
-struct DiskSpace: Sendable, Hashable {
+public struct DiskSpace: Sendable, Hashable {
     /// Bytes of the whole file system.
-    var total: Int64
+    public var total: Int64
     /// Bytes that this process may still write.
-    var usable: Int64
+    public var usable: Int64
+
+    /// A size that is known from elsewhere.
+    public init(total: Int64, usable: Int64) {
+        self.total = total
+        self.usable = usable
+    }
 
     /// Asks the operating system; nil when it does not say. May wait for the disk.
-    init?(path: String) {
+    public init?(path: String) {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
         self.total = Self.product(UInt64(status.f_blocks), UInt64(status.f_frsize))
