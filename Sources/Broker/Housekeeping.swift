@@ -21,9 +21,12 @@ public final class Housekeeping {
     private var tasks: [RepeatedTask] = []
     /// Since when partitions with `flush.ms` have had something to flush, in nanoseconds of the monotonic clock.
     private var unflushedSince: [ObjectIdentifier: Int64] = [:]
+    private var retentionClock = RetentionClock()
 
     init(broker: Broker) {
         self.broker = broker
+        // What later readings are compared with: the first check comes only after a while.
+        _ = self.retentionNow()
     }
 
     func start(on eventLoop: any EventLoop) {
@@ -52,8 +55,8 @@ public final class Housekeeping {
         self.tasks = []
     }
 
-    private func applyRetention() {
-        let now = self.broker.clock.wallMilliseconds()
+    func applyRetention() {
+        let now = self.retentionNow()
         let logger = self.broker.logger
         for partition in self.broker.topics.all.flatMap(\.partitions) {
             partition.ioThread.submit {
@@ -68,6 +71,23 @@ public final class Housekeeping {
                 }
             }
         }
+    }
+
+    private func retentionNow() -> Int64 {
+        let clock = self.broker.clock
+        let reading = self.retentionClock.read(
+            wallMs: clock.wallMilliseconds(), monotonicNs: clock.monotonicNanoseconds())
+        if let step = reading.noticedStepMs {
+            self.broker.logger.warning(
+                """
+                the wall clock jumped ahead; retention goes on by the time before, and follows the clock only once it \
+                has stayed ahead for some hours: set the clock right until then, or records are deleted too early
+                """,
+                metadata: [
+                    "aheadMs": "\(step)", "followedAfterMs": "\(RetentionClock.trustedAfter / 1_000_000)",
+                ])
+        }
+        return reading.nowMs
     }
 
     private func writeCheckpoints() {

@@ -111,10 +111,14 @@ public final class LogDirectory: Sendable {
 
     private static func makeDirectories(_ path: String, on fileSystem: any FileSystem) throws(FileSystemError) {
         if try fileSystem.status(path) != nil { return }
-        if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-            try self.makeDirectories(String(path[..<slash]), on: fileSystem)
+        var parent = "."
+        if let slash = path.lastIndex(of: "/") {
+            parent = slash > path.startIndex ? String(path[..<slash]) : "/"
+            try self.makeDirectories(parent, on: fileSystem)
         }
         try fileSystem.createDirectory(path)
+        // Without its own name everything in it would be gone after a power cut, however well that was synced.
+        try fileSystem.syncDirectory(parent)
     }
 
     /// Lets commits use the journal. To be called once, when every log has been opened: what the journal held is not

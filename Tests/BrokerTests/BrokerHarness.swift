@@ -95,6 +95,11 @@ final class BrokerHarness: Sendable {
         self.monotonicNanoseconds.add(milliseconds * 1_000_000)
     }
 
+    /// Sets the wall clock forward or back without time passing, as an operator or NTP does.
+    func stepWall(milliseconds: Int64) {
+        self.wallMilliseconds.add(milliseconds)
+    }
+
     /// Shuts the broker down in order and starts another one on the same data.
     func restart() throws {
         try self.broker.shutDown()
