@@ -39,9 +39,17 @@ struct SimulatedDirectory: Sendable {
         self.unsynced.append(UnsyncedChange(change: change, transaction: transaction))
     }
 
-    mutating func sync() {
-        for unsynced in self.unsynced where !unsynced.isAbandoned { Self.apply(unsynced.change, to: &self.durable) }
+    /// Returns whether there may be inodes now that no name leads to any more.
+    @discardableResult
+    mutating func sync() -> Bool {
+        var mayOrphan = false
+        for unsynced in self.unsynced where !unsynced.isAbandoned {
+            Self.apply(unsynced.change, to: &self.durable)
+            if case .add = unsynced.change { continue }
+            mayOrphan = true
+        }
         self.unsynced.removeAll { !$0.isAbandoned }
+        return mayOrphan
     }
 
     mutating func failSync() {

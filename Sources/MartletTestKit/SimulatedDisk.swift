@@ -135,8 +135,24 @@ struct SimulatedDisk: Sendable {
     mutating func syncDirectory(_ path: String, fails: Bool = false) throws(ErrorNumber) {
         let inode = try self.existingInode(of: path)
         guard case .directory(var directory) = self.inodes[inode] else { throw ErrorNumber(ENOTDIR) }
-        if fails { directory.failSync() } else { directory.sync() }
+        var mayOrphan = false
+        if fails { directory.failSync() } else { mayOrphan = directory.sync() }
         self.inodes[inode] = .directory(directory)
+        if mayOrphan { self.collectGarbage() }
+    }
+
+    /// Every file and every directory.
+    mutating func syncEverything(fails: Bool = false) {
+        for (inode, node) in self.inodes {
+            switch node {
+            case .file(var file):
+                if fails { file.failSync() } else { file.sync() }
+                self.inodes[inode] = .file(file)
+            case .directory(var directory):
+                if fails { directory.failSync() } else { directory.sync() }
+                self.inodes[inode] = .directory(directory)
+            }
+        }
         self.collectGarbage()
     }
 

@@ -135,6 +135,18 @@ extension SimulatedFileSystem {
         }
     }
 
+    /// Makes everything durable that was written before, bytes and names; see `FileSystem`. A fault in it gives up all
+    /// of them, as one in `syncData` gives up those of its file.
+    public func syncEverything(_ path: String) throws(FileSystemError) -> Bool {
+        let operation = DiskOperation(kind: .syncEverything, path: path, isChange: true)
+        return try self.perform(operation, failing: { disk, _ in disk.syncEverything(fails: true) }) {
+            state throws(SimulatedDisk.ErrorNumber) in
+            _ = try state.disk.existingInode(of: path)
+            state.disk.syncEverything()
+            return true
+        }
+    }
+
     /// Bytes left of `capacityBytes`, `Int64.max` without a limit; see `FileSystem`.
     public func freeSpace(_ path: String) throws(FileSystemError) -> Int64 {
         try self.perform(DiskOperation(kind: .freeSpace, path: path, isChange: false)) {

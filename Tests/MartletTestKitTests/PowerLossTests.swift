@@ -118,6 +118,34 @@ import Testing
         #expect(seen == [[1, 0], [0, 1]])
     }
 
+    @Test("one sync of everything makes all files and names durable, counts as one change, and can fail")
+    func syncEverything() throws {
+        let disk = SimulatedFileSystem(directories: ["d"])
+        func write(_ byte: UInt8) throws {
+            for name in ["a", "b"] { try disk.open("d/\(name)", .create).write([byte], at: 0) }
+            try disk.createDirectory("d/sub\(byte)")
+        }
+        func seen() -> Set<[String]> {
+            self.outcomes(of: disk, .everything) { crashed in
+                let bytes = ["a", "b"].map { "\(crashed.contents(of: "d/\($0)") ?? [])" }
+                return bytes + ((try? crashed.list("d")) ?? [])
+            }
+        }
+        try write(1)
+        let changes = disk.changeCount
+        #expect(try disk.syncEverything("d"))
+        #expect(disk.changeCount == changes + 1)
+        #expect(disk.trace.last?.kind == .syncEverything)
+        #expect(seen() == [["[1]", "[1]", "a", "b", "sub1"]])
+        try write(2)
+        disk.inject(.inputOutputError) { $0.kind == .syncEverything }
+        #expect(throws: FileSystemError.self) { try disk.syncEverything("d") }
+        // What a sync that failed has given up is not made durable by a later one.
+        #expect(try disk.syncEverything("d"))
+        #expect(seen() == [["[1]", "[1]", "a", "b", "sub1"]])
+        #expect(throws: FileSystemError.self) { try disk.syncEverything("missing") }
+    }
+
     @Test("a removed file may come back until its directory is synced")
     func removal() throws {
         let disk = SimulatedFileSystem(directories: ["d"])
