@@ -7,6 +7,8 @@
 
 ARGS ?=
 SECONDS ?= 60
+CYCLES ?= 200
+SEED ?=
 SWIFT ?= swift
 # The Swift libraries go into the binary: it starts in half the time and needs nothing but Debian's libraries.
 RELEASE := --configuration release --static-swift-stdlib
@@ -21,7 +23,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop lint format generate check-generated fuzz bench bench-durability clean
+.PHONY: help run build test interop soak lint format generate check-generated fuzz bench bench-durability clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,12 @@ interop: build ## Run the interop tests against the release build of the broker.
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
 		$(SWIFT) test --filter InteropTests $(ARGS)
+
+soak: build ## Kill the release build CYCLES (200) times under load and account for every record; SEED repeats a run.
+	@scripts/install-libraries test
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
+		$(SWIFT) test --filter KillTests $(ARGS)
 
 lint: ## Check the format of everything that is written by hand.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format lint --strict --parallel

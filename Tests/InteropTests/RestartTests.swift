@@ -86,24 +86,6 @@ extension Interop {
                 try await producer.finishAndCheck()
             }
         }
-
-        @Test("five kill -9 in a row lose nothing and double nothing")
-        func killCycles() async throws {
-            var seeds = SystemRandomNumberGenerator()
-            let seed = UInt64.random(in: 0...UInt64.max, using: &seeds)
-            try await withBroker { broker in
-                var random = SplitMix(state: seed)
-                let producer = try await RunningProducer(.confluent, on: broker)
-                for _ in 1...5 {
-                    let count = Int.random(in: 50...2500, using: &random)
-                    try await producer.waitForMore(count)
-                    try await broker.kill()
-                    try await broker.start()
-                }
-                try await producer.waitForMore(100)
-                try await producer.finishAndCheck("seed \(seed)")
-            }
-        }
     }
 }
 
@@ -174,19 +156,6 @@ private struct RunningProducer {
             )
             #expect(read[0] == ["count": sent["sent"], "problems": []], "read by \(reader), \(comment)")
         }
-    }
-}
-
-/// A small generator that gives the same numbers for the same seed.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 

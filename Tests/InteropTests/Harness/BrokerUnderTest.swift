@@ -49,6 +49,37 @@ final class BrokerUnderTest: Sendable {
 
     /// Starts the broker and waits until it accepts connections.
     func start() async throws {
+        let child = try self.launch()
+        let clock = ContinuousClock()
+        let deadline = clock.now + Self.startLimit
+        while !Sockets.accepts(host: "127.0.0.1", port: self.port) {
+            guard child.process.isRunning, clock.now < deadline else {
+                throw BrokerFailure("the broker does not accept connections on \(self.bootstrap)", log: self.log)
+            }
+            try await Task.sleep(for: Self.pollInterval)
+        }
+    }
+
+    /// Starts the broker and kills it soon, ready or not.
+    func startAndKill(after duration: Duration) async throws {
+        _ = try self.launch()
+        try await Task.sleep(for: duration)
+        try await self.kill()
+    }
+
+    /// Tells the broker to stop and kills it soon, done or not.
+    func stopAndKill(after duration: Duration) async throws {
+        guard let child = self.child.withLock({ $0.take() }) else { return }
+        child.send(SIGTERM)
+        try await Task.sleep(for: duration)
+        child.send(SIGKILL)
+        let exit = try await child.waitForExit(within: Self.stopLimit)
+        guard exit == .success || exit == .killed else {
+            throw BrokerFailure("between SIGTERM and kill -9 the broker ended with \(exit)", log: self.log)
+        }
+    }
+
+    private func launch() throws -> ChildProcess {
         let child = try ChildProcess(
             try Programs.martlet(),
             ["serve", "--data-dir", self.dataDirectory.path, "--listen", "\(self.listenHost):\(self.port)"]
@@ -58,14 +89,7 @@ final class BrokerUnderTest: Sendable {
         )
         self.child.withLock { $0 = child }
         self.logs.withLock { $0 = [child.output, child.errors] }
-        let clock = ContinuousClock()
-        let deadline = clock.now + Self.startLimit
-        while !Sockets.accepts(host: "127.0.0.1", port: self.port) {
-            guard child.process.isRunning, clock.now < deadline else {
-                throw BrokerFailure("the broker does not accept connections on \(self.bootstrap)", log: self.log)
-            }
-            try await Task.sleep(for: Self.pollInterval)
-        }
+        return child
     }
 
     /// Ends the broker as an operator does, and expects that it goes in order.

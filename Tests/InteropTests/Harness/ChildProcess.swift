@@ -13,6 +13,7 @@ final class ChildProcess: Sendable {
         let isSignal: Bool
 
         static let success = Exit(status: 0, isSignal: false)
+        static let killed = Exit(status: SIGKILL, isSignal: true)
     }
 
     let process: Process

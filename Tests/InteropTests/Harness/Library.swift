@@ -11,6 +11,9 @@ enum Library: String, CaseIterable, Sendable, CustomTestStringConvertible {
     /// No library: bytes on a socket.
     case rawRequests = "raw_requests"
 
+    /// confluent-kafka, through many kills of the broker.
+    case kills = "kill_client"
+
     /// The two client libraries.
     static let clients: [Library] = [.confluent, .kafkaPython]
 
@@ -19,6 +22,7 @@ enum Library: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .confluent: "confluent-kafka"
         case .kafkaPython: "kafka-python"
         case .rawRequests: "raw requests"
+        case .kills: "confluent-kafka under kills"
         }
     }
 }
