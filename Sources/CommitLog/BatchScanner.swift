@@ -36,7 +36,7 @@ struct BatchScanner {
     /// Where the next step looks.
     private(set) var position: Int64
     /// Byte ranges known to be damaged: they are stepped over. In ascending order.
-    private let skips: [Range<Int64>]
+    let skips: [Range<Int64>]
     private let window: ScanWindow
 
     init(
@@ -90,6 +90,9 @@ struct BatchScanner {
         let length = bytes.bigEndian(at: 8, as: Int32.self)
         return length >= 14 && self.position + 12 + Int64(length) <= self.end
     }
+
+    /// Whether a place is known to be damaged.
+    func skips(_ position: Int64) -> Bool { self.skips.contains { $0.contains(position) } }
 
     /// Goes on at another place.
     mutating func seek(to position: Int64) { self.position = position }
@@ -215,7 +218,8 @@ extension RecordBatchHeader {
 }
 
 /// A piece of a file in memory, moved along by a scanner. One can serve many scanners one after another.
-final class ScanWindow {
+// Safe to hand from thread to thread: whoever makes one or borrows it from `CheckWindows` is its only user meanwhile.
+final class ScanWindow: @unchecked Sendable {
     private let buffer: UnsafeMutableRawBufferPointer
     private var start: Int64 = 0
     private var count = 0

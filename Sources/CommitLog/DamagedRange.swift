@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import KafkaRecords
+
 /// Offsets whose records are damaged on disk while valid ones follow. They stay where they are, and are never served.
 public struct DamagedRange: Sendable, Hashable {
     /// The first offset that is lost.
@@ -26,16 +28,16 @@ public struct DamagedRange: Sendable, Hashable {
     }
 }
 
-/// The file `damaged-ranges` of a partition: what a recovery found, so that it is known after a clean restart too,
-/// when nothing is scanned. A text file in the manner of the checkpoints, one line of five numbers for a range; no
-/// file when nothing is damaged. Kafka has no such file and ignores it.
+/// The file `damaged-ranges` of a partition: what a recovery or a reader found, so that it is known after a restart too,
+/// when not everything is scanned. A text file in the manner of the checkpoints, one line of five numbers and their
+/// checksum for a range; no file when nothing is damaged. Kafka has no such file and ignores it.
 enum DamagedRangesFile {
     static let name = "damaged-ranges"
 
     static func parse(_ text: String, path: String) throws(LogError) -> [DamagedRange] {
         var ranges: [DamagedRange] = []
         for line in try CheckpointText.lines(of: text, path: path) {
-            let numbers = try CheckpointText.integers(in: line, count: 5, path: path)
+            let numbers = try CheckpointText.integers(in: line, count: 6, path: path)
             let range = DamagedRange(
                 startOffset: numbers[0], endOffset: numbers[1], segmentBaseOffset: numbers[2],
                 startPosition: numbers[3], endPosition: numbers[4]
@@ -44,6 +46,9 @@ enum DamagedRangesFile {
                 range.startPosition <= range.endPosition, range.startOffset >= (ranges.last?.endOffset ?? 0),
                 range.endOffset < SegmentFileName.offsetLimit
             else { throw .malformed(path: path, reason: "\"\(line)\" is no range after the one before") }
+            guard Self.line(range) == line else {
+                throw .malformed(path: path, reason: "the checksum of \"\(line)\" is wrong")
+            }
             ranges.append(range)
         }
         return ranges
@@ -62,10 +67,12 @@ enum DamagedRangesFile {
         }
     }
 
-    static func text(_ ranges: [DamagedRange]) -> String {
-        CheckpointText.text(
-            ranges.map {
-                "\($0.startOffset) \($0.endOffset) \($0.segmentBaseOffset) \($0.startPosition) \($0.endPosition)"
-            })
+    static func text(_ ranges: [DamagedRange]) -> String { CheckpointText.text(ranges.map { self.line($0) }) }
+
+    private static func line(_ range: DamagedRange) -> String {
+        let numbers =
+            "\(range.startOffset) \(range.endOffset) \(range.segmentBaseOffset) \(range.startPosition) "
+            + "\(range.endPosition)"
+        return "\(numbers) \(Array(numbers.utf8).withUnsafeBytes { crc32c($0) })"
     }
 }

@@ -158,8 +158,15 @@ struct LogLoader {
     private func readDamage(_ listing: Listing) throws(LogError) -> [DamagedRange] {
         guard listing.hasDamage else { return [] }
         let path = self.directory + "/" + DamagedRangesFile.name
-        guard let text = try SmallFile.readText(path, from: self.fileSystem) else { return [] }
-        return try DamagedRangesFile.parse(text, path: path)
+        do throws(LogError) {
+            guard let text = try SmallFile.readText(path, from: self.fileSystem) else { return [] }
+            return try DamagedRangesFile.parse(text, path: path)
+        } catch {
+            guard case .malformed = error else { throw error }
+            self.logger?.warning(
+                "damage that was noted is forgotten, and found again when it is read", metadata: ["error": "\(error)"])
+            return []
+        }
     }
 
     /// Returns whether they are on disk: where there is no room for them, a later checkpoint writes them.

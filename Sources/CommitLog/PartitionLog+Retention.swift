@@ -72,7 +72,9 @@ extension PartitionLog {
         var summaries: [RetentionPolicy.Segment] = []
         summaries.reserveCapacity(views.count)
         for view in views {
-            let maxTimestamp = try disk { () throws(FileSystemError) in try view.segment.maxTimestamp() }
+            let maxTimestamp = try disk { () throws(FileSystemError) in
+                try view.segment.maxTimestamp(skipping: view.skips)
+            }
             summaries.append(
                 RetentionPolicy.Segment(
                     baseOffset: view.segment.baseOffset, endOffset: view.endOffset, sizeInBytes: view.segment.size,

@@ -18,15 +18,20 @@ public struct TimestampedOffset: Sendable, Hashable {
 extension PartitionLog {
     /// The first record at or after the log start whose timestamp is not below `timestamp`, or nil.
     ///
-    /// May be called from any thread. Reads an index block, some batch headers and one batch. Damaged ranges are
-    /// stepped over. Throws `malformed` when the batch that holds the record cannot be read.
+    /// May be called from any thread. Reads an index block, some batch headers and the batches between an entry of the
+    /// time index and the record, each of which is checked. Damaged batches are stepped over, whether known before or
+    /// found now: the answer is the first good record, and a consumer that reads on from there misses what it would
+    /// have been told of by an error at an earlier offset. Throws `malformed` when a batch whose checksum is right
+    /// cannot be read.
     public func offsetForTimestamp(_ timestamp: Int64) throws(LogError) -> TimestampedOffset? {
         for view in try self.allViews() {
-            let largest = try disk { () throws(FileSystemError) in try view.segment.maxTimestamp() }
-            guard largest >= timestamp else { continue }
-            let start = try disk { () throws(FileSystemError) in
-                try view.segment.offsetBefore(timestamp: timestamp)
+            let (largest, start) = try disk { () throws(FileSystemError) in
+                (
+                    try view.segment.maxTimestamp(skipping: view.skips),
+                    try view.segment.offsetBefore(timestamp: timestamp, skipping: view.skips)
+                )
             }
+            guard largest >= timestamp else { continue }
             if let found = try self.firstRecord(
                 in: view, from: max(start, self.logStartOffset), where: { $0 >= timestamp })
             {
@@ -36,21 +41,35 @@ extension PartitionLog {
         return nil
     }
 
-    /// The first record with the largest timestamp of the log, or nil when no record has one.
+    /// The first record with the largest timestamp of the log, or nil when no record has one. Damaged batches do not
+    /// count.
     ///
-    /// Reads the headers of one stretch between two index entries and one batch.
+    /// Reads the headers of one stretch between two index entries and the batches from there to the record.
     public func maxTimestampOffset() throws(LogError) -> TimestampedOffset? {
-        var best: (view: ReadView, timestamp: Int64)?
-        for view in try self.allViews() {
-            let largest = try disk { () throws(FileSystemError) in try view.segment.maxTimestamp() }
-            if largest >= 0, largest > best?.timestamp ?? -1 { best = (view, largest) }
+        for _ in 0...Self.attemptsMax {
+            var best: (view: ReadView, timestamp: Int64)?
+            for view in try self.allViews() {
+                let largest = try disk { () throws(FileSystemError) in
+                    try view.segment.maxTimestamp(skipping: view.skips)
+                }
+                if largest >= 0, largest > best?.timestamp ?? -1 { best = (view, largest) }
+            }
+            guard let best else { return nil }
+            let start = try disk { () throws(FileSystemError) in
+                try best.view.segment.offsetBefore(timestamp: best.timestamp, skipping: best.view.skips)
+            }
+            if let found = try self.firstRecord(
+                in: best.view, from: max(start, self.logStartOffset), where: { $0 >= best.timestamp })
+            {
+                return found
+            }
+            // The batch that said so is damaged, or before the log start: ask those that are left.
+            let isSealed = !best.view.isActive
+            best.view.segment.state.withLock { state in
+                if isSealed { state.maxTimestamp = nil }
+            }
         }
-        guard let best else { return nil }
-        let start = try disk { () throws(FileSystemError) in
-            try best.view.segment.offsetBefore(timestamp: best.timestamp)
-        }
-        return try self.firstRecord(
-            in: best.view, from: max(start, self.logStartOffset), where: { $0 >= best.timestamp })
+        return nil
     }
 
     private func allViews() throws(LogError) -> [ReadView] {
@@ -64,17 +83,54 @@ extension PartitionLog {
     private func firstRecord(
         in view: ReadView, from offset: Int64, where fits: (Int64) -> Bool
     ) throws(LogError) -> TimestampedOffset? {
-        let skips = view.skips
-        guard let first = try view.segment.locate(offset, before: view.endPosition, skipping: skips) else { return nil }
-        let file = try disk { () throws(FileSystemError) in try view.segment.logFile() }
-        var scanner = BatchScanner(file: file, from: first.position, to: view.endPosition, skipping: skips)
-        while case .batch(let header, let position) = try disk({ () throws(FileSystemError) in try scanner.next() }) {
-            guard fits(header.maxTimestamp), header.lastOffset >= offset else { continue }
-            let slice = LogSlice(
-                file: file, position: position, byteCount: header.sizeInBytes, startOffset: header.baseOffset)
-            if let found = try self.record(in: slice, from: offset, where: fits) { return found }
+        var view = view
+        var attempts = 0
+        while true {
+            do throws(LogError) {
+                return try self.firstCheckedRecord(in: view, from: offset, where: fits)
+            } catch {
+                try self.lookInto(error, in: view, .mayWait, &attempts)
+            }
+            let segment = view.segment
+            let changed = self.shared.withLock { shared in
+                shared.segments.firstIndex { $0 === segment }.map { shared.view(at: $0) }
+            }
+            guard let changed else { return nil }
+            view = changed
         }
-        return nil
+    }
+
+    /// The same; throws `corrupt` where it meets damage that is not known yet.
+    private func firstCheckedRecord(
+        in view: ReadView, from offset: Int64, where fits: (Int64) -> Bool
+    ) throws(LogError) -> TimestampedOffset? {
+        let first = try view.segment.locate(offset, before: view.endPosition, skipping: view.skips)
+        guard let first else { return nil }
+        let file = try disk { () throws(FileSystemError) in try view.segment.logFile() }
+        return try CheckWindows.shared.withWindow { window throws(LogError) in
+            var scan = CheckedScan(
+                file: file, from: first.position, to: view.endPosition,
+                expecting: first.followsGap ? first.baseOffset - 1 : first.baseOffset, upperOffset: view.endOffset,
+                damage: view.damage, window: window)
+            while true {
+                switch try disk({ () throws(FileSystemError) in try scan.next() }) {
+                case .batch(let header, let position):
+                    guard fits(header.maxTimestamp), header.lastOffset >= offset else { continue }
+                    let slice = LogSlice(
+                        file: file, position: position, byteCount: header.sizeInBytes, startOffset: header.baseOffset)
+                    if let found = try self.record(in: slice, from: offset, where: fits) { return found }
+                case .damaged(let fault):
+                    throw .corrupt(
+                        self.topicPartition,
+                        DamagedRange(
+                            startOffset: fault.expectedOffset, endOffset: fault.expectedOffset &+ 1,
+                            segmentBaseOffset: view.segment.baseOffset, startPosition: fault.position,
+                            endPosition: fault.position))
+                case .cutOff, .end:
+                    return nil
+                }
+            }
+        }
     }
 
     private func record(

@@ -88,6 +88,8 @@ public final class PartitionLog: Sendable {
     let syncing = Mutex<Void>(())
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
+    /// Held while the file of damaged ranges is written. Nothing else is locked inside of it but `shared`.
+    let damageFile = Mutex<Void>(())
     let atomicLogStartOffset: Atomic<Int64>
     let atomicEndOffset: Atomic<Int64>
     let atomicFlushedOffset: Atomic<Int64>

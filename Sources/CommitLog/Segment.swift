@@ -29,6 +29,8 @@ final class Segment: Sendable {
         var recent = RecentBatches()
         /// The offset index pointed to something that is not there.
         var indexIsWrong = false
+        /// The time index said something that the log does not.
+        var timeIndexIsWrong = false
         /// The segment was read since idle files were last closed.
         var isUsed = false
     }
@@ -40,6 +42,8 @@ final class Segment: Sendable {
         var position: Int64
         /// The position after the batch.
         var end: Int64
+        /// Offsets are missing before it, which compaction may have taken, or its header is damaged.
+        var followsGap = false
     }
 
     let topicPartition: TopicPartition
@@ -171,15 +175,16 @@ final class Segment: Sendable {
             switch try disk({ () throws(FileSystemError) in try scanner.next() }) {
             case .batch(let header, let position):
                 // Where offsets go back, a header is damaged whose checksum does not cover them.
-                if header.baseOffset < expected, position > start {
+                let isKnown = position == start && start > 0
+                if header.baseOffset < expected, !isKnown {
                     throw self.damaged(from: expected, to: offset, at: position)
                 }
-                expected = header.nextOffset
                 if header.lastOffset >= offset {
                     return Location(
                         baseOffset: header.baseOffset, lastOffset: header.lastOffset, position: position,
-                        end: scanner.position)
+                        end: scanner.position, followsGap: header.baseOffset > expected && !isKnown)
                 }
+                expected = header.nextOffset
             case .damaged(let position, _):
                 throw self.damaged(from: expected, to: offset, at: position)
             case .end:
@@ -215,36 +220,33 @@ final class Segment: Sendable {
         }
         // An entry past what this reader may see is right, and of no use to it.
         guard let entry, entry.position < scanner.end else { return 0 }
-        if let header = try scanner.peek(at: entry.position), header.baseOffset >= self.baseOffset,
-            header.lastOffset <= entry.offset
-        {
-            return entry.position
-        }
+        // Nothing can be said of an entry for a batch that is damaged.
+        if scanner.skips(entry.position) { return 0 }
+        if try self.agrees(with: entry, scanner) { return entry.position }
         self.state.withLock { $0.indexIsWrong = true }
         return 0
     }
 
-    /// The largest timestamp of the segment, -1 if no record has one. For a sealed segment from its time index, once.
-    func maxTimestamp() throws(FileSystemError) -> Int64 {
-        if let known = self.state.withLock({ $0.maxTimestamp }) { return known }
-        try self.loadIndexes()
-        let last = self.state.withLock { $0.timeIndex?.last?.timestamp }
-        var largest = last ?? -1
-        if last == nil {
-            var scanner = BatchScanner(file: try self.logFile(), from: 0, to: self.size)
-            while case .batch(let header, _) = try scanner.next() { largest = max(largest, header.maxTimestamp) }
+    /// Whether the log says what an entry of the offset index says: a batch begins at its position, and one from there
+    /// on ends at its offset. The index that Kafka writes has one entry for all batches of an append.
+    func agrees(with entry: OffsetIndexEntry, _ scanner: BatchScanner) throws(FileSystemError) -> Bool {
+        var scanner = scanner
+        scanner.seek(to: entry.position)
+        var expected = self.baseOffset
+        while case .batch(let header, _) = try scanner.next(), header.baseOffset >= expected {
+            if header.lastOffset >= entry.offset { return header.lastOffset == entry.offset }
+            expected = header.nextOffset
         }
-        self.state.withLock { $0.maxTimestamp = largest }
-        return largest
+        return false
     }
 
-    /// An offset before which no record has `timestamp` or a later one.
-    func offsetBefore(timestamp: Int64) throws(FileSystemError) -> Int64 {
+    /// The last entry of the time index whose timestamp is not above `timestamp`.
+    func timeEntry(notAbove timestamp: Int64) throws(FileSystemError) -> TimeIndexEntry? {
         try self.loadIndexes()
         let (found, stored) = self.state.withLock { ($0.timeIndex?.lookup(timestamp), $0.timeIndex?.stored) }
-        if let found, found.inMemory { return found.entry?.offset ?? self.baseOffset }
+        if let found, found.inMemory { return found.entry }
         let opened = try stored.map { stored throws(FileSystemError) in try self.opened(stored, .timeindex) }
-        return try opened?.lookup(timestamp, baseOffset: self.baseOffset)?.offset ?? self.baseOffset
+        return try opened?.lookup(timestamp, baseOffset: self.baseOffset)
     }
 
     // MARK: - For the writer alone

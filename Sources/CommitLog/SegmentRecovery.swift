@@ -310,31 +310,20 @@ struct SegmentRecovery {
         of damage: BatchScanner.Damage, at position: Int64, of segment: Segment, _ scanner: BatchScanner,
         _ upperOffset: Int64
     ) throws(LogError) -> RecoveryDecision.Follower? {
-        let minimum = self.expected + 1
-        if let end = damage.claimedEnd,
-            let header = try disk({ () throws(FileSystemError) in try scanner.validBatch(at: end) }),
-            header.baseOffset >= minimum, header.nextOffset <= upperOffset
-        {
-            return RecoveryDecision.Follower(offset: header.baseOffset, position: end)
+        let expected = self.expected
+        let result = try disk { () throws(FileSystemError) in
+            try scanner.follower(
+                behind: position, claimedEnd: damage.claimedEnd, minimumOffset: expected + 1, upperOffset: upperOffset)
         }
-        var from = position + 1
-        while true {
-            let result = try disk { () throws(FileSystemError) in
-                try scanner.search(from: from, minimumOffset: minimum)
-            }
-            switch result {
-            case .nothing:
-                return nil
-            case .undecided:
-                throw .malformed(
-                    path: segment.path(.log),
-                    reason: "behind the damage at byte \(position) too much looks like batches and is none")
-            case .found(let header, let place):
-                if header.nextOffset <= upperOffset {
-                    return RecoveryDecision.Follower(offset: header.baseOffset, position: place)
-                }
-                from = place + 1
-            }
+        switch result {
+        case .nothing:
+            return nil
+        case .found(let header, let place):
+            return RecoveryDecision.Follower(offset: header.baseOffset, position: place)
+        case .undecided:
+            throw .malformed(
+                path: segment.path(.log),
+                reason: "behind the damage at byte \(position) too much looks like batches and is none")
         }
     }
 

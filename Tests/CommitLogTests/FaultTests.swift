@@ -77,9 +77,11 @@ struct FaultTests {
         _ = log.append((0..<100).map { batch("\($0)") }, leaderEpoch: 0, now: testNow)
         #expect(disk.trace.map(\.kind) == [.write])
         disk.clearTrace()
-        // Near the tail a read is found without a look at the disk.
-        _ = try log.read(from: 80, maxBytes: 100, atLeastOneBatch: true, upTo: 90)
+        // Near the tail batches are found without a look at the disk, and read once.
+        let found = try log.find(from: 80, maxBytes: 100, atLeastOneBatch: true, upTo: 90)
         #expect(disk.trace.isEmpty)
+        #expect(try log.check(found, copyMax: 100).copy?.readableBytes == batch("80").bytes.readableBytes)
+        #expect(disk.trace.map(\.kind) == [.read])
     }
 
     /// What a run left for the check after it.

@@ -52,9 +52,12 @@ struct FetchHandler: Sendable {
             isReadCommitted: request.isolationLevel == 1
         )
         // Most of the time the records are there and in memory.
-        if let result = self.broker.fetchReader.readCached(plan.targets, limits: limits),
-            result.byteCount >= limits.minBytes || result.isUrgent || request.maxWaitMs <= 0
-        {
+        let result = self.broker.fetchReader.readCached(
+            plan.targets,
+            limits: limits,
+            evenTooLittle: request.maxWaitMs <= 0
+        )
+        if let result, !result.isTooLittle {
             return try answer.outcome(result)
         }
         return self.wait(for: plan, limits, maxWait: .milliseconds(Int64(request.maxWaitMs)), answer)

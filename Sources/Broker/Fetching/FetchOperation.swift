@@ -10,11 +10,12 @@ import Synchronization
 /// It lives on the connection's event loop. Reads are tried there from memory; those that have to wait for the disk go
 /// to the reader threads. Other threads only wake it.
 ///
-/// | State      | Woken                        | Time over or connection closed |
-/// | ---------- | ---------------------------- | ------------------------------ |
-/// | reading    | reads once more afterwards   | answers with this read         |
-/// | waiting    | reads                        | reads once more and answers    |
-/// | done       | nothing                      | nothing                        |
+/// | State      | Woken                        | Time over or connection closed                |
+/// | ---------- | ---------------------------- | --------------------------------------------- |
+/// | reading    | reads once more afterwards   | answers with this read if it has enough, else |
+/// |            |                              | reads once more and answers                   |
+/// | waiting    | reads                        | reads once more and answers                   |
+/// | done       | nothing                      | nothing                                       |
 final class FetchOperation: HighWatermarkObserver {
     private enum Phase {
         case reading
@@ -96,20 +97,23 @@ final class FetchOperation: HighWatermarkObserver {
     private func read() {
         self.state.value.phase = .reading
         self.state.value.isWoken = false
-        if let result = self.reader.readCached(self.targets, limits: self.limits) {
+        let isTimeOver = self.state.value.isTimeOver
+        if let result = self.reader.readCached(self.targets, limits: self.limits, evenTooLittle: isTimeOver) {
             return self.didRead(result)
         }
         let isAccepted = self.readers.submit {
-            let result = self.reader.read(self.targets, limits: self.limits)
+            let result = self.reader.read(self.targets, limits: self.limits, evenTooLittle: isTimeOver)
             self.eventLoop.execute { self.didRead(result) }
         }
         if !isAccepted { self.complete(.failure(BrokerShuttingDown())) }
     }
 
     private func didRead(_ result: FetchReader.Result) {
-        let isEnough = result.byteCount >= self.limits.minBytes || result.isUrgent
-        if isEnough || self.state.value.isTimeOver {
+        if !result.isTooLittle {
             self.complete(.success(result))
+        } else if self.state.value.isTimeOver {
+            // While it was being looked up.
+            self.read()
         } else if !self.state.value.isObserving {
             self.observe()
             // A record may have come between the read and the registration.

@@ -60,6 +60,9 @@ struct FetchedPartition: Sendable {
         self.errorCode = errorCode
     }
 
+    /// Something besides records has to be told, now.
+    var isUrgent: Bool { self.errorCode != .none || self.divergence != nil }
+
     var recordByteCount: Int {
         switch self.records {
         case .none: 0
