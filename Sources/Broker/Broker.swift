@@ -34,6 +34,8 @@ public final class Broker: Sendable {
     let space: DiskSpaceWatch
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
+    /// Begun with the housekeeping.
+    let scrubber: Scrubber
     private let fetchSessions: Mutex<FetchSessionCache>
 
     /// Opens every partition that the metadata knows. Blocks while it does: not to be called on an event loop.
@@ -69,6 +71,11 @@ public final class Broker: Sendable {
             clock: clock,
             logger: logger
         )
+        let scrubLimits = Self.scrubLimits(
+            bytesPerSecond: config.logScrubBytesPerSecond,
+            intervalMs: config.logScrubIntervalMs
+        )
+        self.scrubber = Scrubber(topics: self.topics, clock: clock, logger: logger) { scrubLimits }
         self.ioThreads = (0..<threads.io).map {
             IOThread(index: $0, journal: logs.journal, clock: clock, logger: logger)
         }
@@ -161,6 +168,7 @@ public final class Broker: Sendable {
     ///   marked clean, and the next start recovers.
     public func shutDown() throws {
         self.space.stop()
+        self.scrubber.close()
         self.admin.close()
         for thread in self.ioThreads { thread.close() }
         self.logs.journal.stop()

@@ -8,7 +8,8 @@ import Logging
 public import NIOCore
 
 /// What the broker does by itself from time to time: deletes what is past its retention, writes the checkpoints that
-/// make the next start quick, flushes topics that set `flush.ms`, and watches the room on the disk.
+/// make the next start quick, flushes topics that set `flush.ms`, and watches the room on the disk. It also begins the
+/// scrubber, which ends with the broker.
 ///
 /// It only decides when; the work is done on IO threads and on the admin thread. Used on one event loop.
 public final class Housekeeping {
@@ -31,6 +32,7 @@ public final class Housekeeping {
 
     func start(on eventLoop: any EventLoop) {
         self.broker.space.start()
+        self.broker.scrubber.start()
         let config = self.broker.config
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let retentionInterval = TimeAmount.milliseconds(config.logRetentionCheckIntervalMs)

@@ -56,6 +56,9 @@ public protocol LogFile: AnyObject, Sendable {
     func readCached(
         into buffer: UnsafeMutableRawBufferPointer, at position: Int64
     ) throws(FileSystemError) -> Int?
+    /// The same as `read` for somebody who reads a file from its beginning to its end, once: what was not in memory
+    /// before is not kept there. Not for files that are open for others, too: how they are read ahead may change.
+    func readOnce(into buffer: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileSystemError) -> Int
     /// Writes the parts one after another from a byte position, all of them or it throws; after a throw any part of
     /// them may be in the file.
     func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError)
@@ -90,6 +93,12 @@ extension LogFile {
             try self.write([UnsafeRawBufferPointer(rebasing: zeros[..<count])], at: position)
             position += Int64(count)
         }
+    }
+
+    /// Reads: for a file whose system keeps what it likes.
+    public func readOnce(into buffer: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileSystemError) -> Int
+    {
+        try self.read(into: buffer, at: position)
     }
 }
 

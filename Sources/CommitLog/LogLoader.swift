@@ -196,15 +196,28 @@ struct LogLoader {
         if active.size > 0 {
             try disk { () throws(FileSystemError) in try active.loadIndexes() }
             let (offset, time) = active.state.withLock { ($0.offsetIndex?.last, $0.timeIndex?.last) }
-            // Without its time index the largest timestamp is found by looking at all headers.
-            let start = time == nil ? 0 : offset?.position ?? 0
             let file = try disk { () throws(FileSystemError) in try active.logFile() }
             var scanner = BatchScanner(
-                file: file, from: start, to: active.size,
+                file: file, from: 0, to: active.size,
                 skipping: damage.filter {
                     $0.segmentBaseOffset == active.baseOffset && $0.endPosition > $0.startPosition
                 }
                 .map { $0.startPosition..<$0.endPosition })
+            // An index that says what is not so would be added to as if it did.
+            if let offset, !scanner.skips(offset.position),
+                try !disk({ () throws(FileSystemError) in try active.agrees(with: offset, scanner) })
+            {
+                return self.isNotClean(active, offset.position)
+            }
+            // Without its time index the largest timestamp is found by looking at all headers, and where the index
+            // has lost entries at its end, at those behind the last that is left.
+            var start: Int64 = 0
+            if let time {
+                let place = try disk { () throws(FileSystemError) in try active.place(of: time, scanner) }
+                guard let place else { return self.isNotClean(active, active.size) }
+                start = min(place, offset?.position ?? 0)
+            }
+            scanner.seek(to: start)
             if start > 0 {
                 let header = try disk { () throws(FileSystemError) in
                     try BatchScanner(file: file, from: 0, to: active.size).peek(at: 0)
@@ -295,7 +308,11 @@ struct LogLoader {
             let path = self.directory + "/" + LeaderEpochCache.fileName
             do throws(LogError) {
                 if let text = try SmallFile.readText(path, from: self.fileSystem) {
-                    epochs = try LeaderEpochCache.parse(text, path: path)
+                    let parsed = try LeaderEpochCache.parse(text, path: path)
+                    guard try self.agrees(with: parsed, loaded.shared, scannedFrom: outcome.scannedFrom) else {
+                        throw .malformed(path: path, reason: "it says other leader epochs than the batches")
+                    }
+                    epochs = parsed
                 }
             } catch {
                 guard case .malformed = error else { throw error }
@@ -304,20 +321,47 @@ struct LogLoader {
         }
         let isScannedWhole = outcome.scannedFrom <= outcome.segments[0].baseOffset
         if epochs == nil, !isScannedWhole {
-            var found = LeaderEpochCache()
+            var found = EpochHistory()
             try self.forEachBatch(in: loaded.shared, from: outcome.segments[0].baseOffset) { header, _ in
-                _ = found.assign(epoch: header.partitionLeaderEpoch, startOffset: header.baseOffset)
+                found.see(header)
             }
-            epochs = found
+            epochs = found.cache
             loaded.writer.epochsAreDirty = true
         }
         var cache = epochs ?? LeaderEpochCache()
         let known = cache
-        _ = cache.truncateFromEnd(outcome.endOffset)
+        // What was scanned tells of itself.
+        _ = cache.truncateFromEnd(min(outcome.endOffset, outcome.scannedFrom))
         for entry in outcome.epochs { _ = cache.assign(epoch: entry.epoch, startOffset: entry.startOffset) }
         _ = cache.truncateFromStart(loaded.shared.logStartOffset)
         if cache != known { loaded.writer.epochsAreDirty = true }
         loaded.shared.epochs = cache
+    }
+
+    /// Whether the batches at which leader epochs begin have them, and the last batch the latest: the checkpoint has no
+    /// checksum. What was scanned tells of itself, and of what is damaged nothing can be said.
+    private func agrees(
+        with epochs: LeaderEpochCache, _ shared: PartitionLog.Shared, scannedFrom: Int64
+    ) throws(LogError) -> Bool {
+        let last = min(shared.endOffset, scannedFrom) - 1
+        for offset in epochs.entries.map(\.startOffset) + [last]
+        where offset >= shared.segments[0].baseOffset && offset <= last {
+            let view = shared.view(at: shared.segmentIndex(of: offset))
+            do throws(LogError) {
+                guard let place = try view.segment.locate(offset, before: view.endPosition, skipping: view.skips),
+                    place.baseOffset <= offset
+                else { continue }
+                let header = try disk { () throws(FileSystemError) in
+                    try CheckedScan.header(
+                        at: place.position, before: view.endPosition, of: try view.segment.logFile())
+                }
+                guard let header else { continue }
+                if header.partitionLeaderEpoch != epochs.epoch(of: offset) ?? -1 { return false }
+            } catch {
+                guard case .corrupt = error else { throw error }
+            }
+        }
+        return true
     }
 
     /// The snapshots that are not past the end of the log. Those that are go: the log will grow past them again, with

@@ -197,6 +197,18 @@ final class POSIXLogFile: LogFile {
         #endif
     }
 
+    #if !canImport(Darwin)
+    func readOnce(into buffer: UnsafeMutableRawBufferPointer, at position: Int64) throws(FileSystemError) -> Int {
+        // Read ahead, the next piece would look as if somebody else wanted it.
+        _ = posix_fadvise(self.fileDescriptor, 0, 0, POSIX_FADV_RANDOM)
+        if let count = try self.readCached(into: buffer, at: position) { return count }
+        let count = try self.read(into: buffer, at: position)
+        // An advice: where the system does not take it, the pages age as others do.
+        _ = posix_fadvise(self.fileDescriptor, off_t(position), off_t(count), POSIX_FADV_DONTNEED)
+        return count
+    }
+    #endif
+
     func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError) {
         var vectors: [iovec] = []
         vectors.reserveCapacity(parts.count)

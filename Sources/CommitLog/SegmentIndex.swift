@@ -182,6 +182,13 @@ extension SegmentIndex.Stored {
         }
     }
 
+    /// The entries of a range: fewer where the file ends before, nil for what is none.
+    func entries(in range: Range<Int>, baseOffset: Int64) throws(FileSystemError) -> [Entry?] {
+        try self.withEntries(in: range, baseOffset: baseOffset) { count, entry in
+            (0..<count).map { entry($0) }
+        } ?? []
+    }
+
     /// The last entry whose key is not above `key`, found by halving; nil when there is none.
     func lookup(_ key: Int64, baseOffset: Int64) throws(FileSystemError) -> Entry? {
         var low = 0

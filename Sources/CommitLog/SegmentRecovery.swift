@@ -37,6 +37,7 @@ struct SegmentRecovery {
 
     private let window = ScanWindow(byteCount: BatchScanner.fullWindow)
     private var outcome = Outcome(segments: [], endOffset: 0, indexer: SegmentIndexer(), damage: [], scannedFrom: 0)
+    private var epochs = EpochHistory()
     /// The offset that should come next.
     private var expected: Int64 = 0
 
@@ -73,6 +74,7 @@ struct SegmentRecovery {
         }
         try self.closeTail()
         self.outcome.endOffset = self.expected
+        self.outcome.epochs = self.epochs.cache.entries
         return self.outcome
     }
 
@@ -238,10 +240,7 @@ struct SegmentRecovery {
         _ header: RecordBatchHeader, at position: Int64, of segment: Segment
     ) throws(LogError) {
         self.expected = header.nextOffset
-        if header.partitionLeaderEpoch > self.outcome.epochs.last?.epoch ?? -1 {
-            self.outcome.epochs.append(
-                LeaderEpochCache.Entry(epoch: header.partitionLeaderEpoch, startOffset: header.baseOffset))
-        }
+        self.epochs.see(header)
         guard
             let entries = self.outcome.indexer.add(
                 header, position: position, intervalBytes: self.config.indexIntervalBytes)

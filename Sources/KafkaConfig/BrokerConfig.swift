@@ -61,6 +61,10 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var deleteTopicEnable = true
     /// Time between looks for segments past their retention.
     public private(set) var logRetentionCheckIntervalMs: Int64 = 300_000
+    /// Bytes a second that are read in search of damage; 0 or less for none.
+    public private(set) var logScrubBytesPerSecond: Int64 = 8_388_608
+    /// Time in which each sealed segment is read once in search of damage; 0 or less for never.
+    public private(set) var logScrubIntervalMs: Int64 = 604_800_000
     /// Time between writes of the recovery points.
     public private(set) var logFlushOffsetCheckpointIntervalMs: Int64 = 60_000
     /// Time between writes of the log start offsets.
@@ -251,6 +255,8 @@ extension BrokerConfig {
         "connections.max.idle.ms": \.connectionsMaxIdleMs,
         "log.dir.min.free.bytes": \.logDirMinFreeBytes,
         "log.retention.check.interval.ms": \.logRetentionCheckIntervalMs,
+        "log.scrub.bytes.per.second": \.logScrubBytesPerSecond,
+        "log.scrub.interval.ms": \.logScrubIntervalMs,
         "log.flush.offset.checkpoint.interval.ms": \.logFlushOffsetCheckpointIntervalMs,
         "log.flush.start.offset.checkpoint.interval.ms": \.logFlushStartOffsetCheckpointIntervalMs,
         "producer.id.expiration.ms": \.producerIDExpirationMs,

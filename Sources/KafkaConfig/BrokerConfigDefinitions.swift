@@ -154,6 +154,20 @@ public enum BrokerConfigDefinitions {
             "log.retention.check.interval.ms", .long, "300000",
             "Milliseconds between looks for segments past their retention.", .atLeast(1)),
         ConfigDefinition(
+            "log.scrub.bytes.per.second", .long, "8388608",
+            """
+            The most bytes a second that are read of segments that are no longer written to, in search of records that \
+            were damaged on disk. 0 or -1: nothing is read.
+            """,
+            .atLeast(-1), kafka: .none),
+        ConfigDefinition(
+            "log.scrub.interval.ms", .long, "604800000",
+            """
+            Milliseconds in which each segment that is no longer written to is read once in search of damaged records, \
+            as far as log.scrub.bytes.per.second allows. 0 or -1: never.
+            """,
+            .atLeast(-1), kafka: .none),
+        ConfigDefinition(
             "log.flush.offset.checkpoint.interval.ms", .int, "60000",
             "Milliseconds between writes of the recovery points.", .atLeast(0)),
         ConfigDefinition(

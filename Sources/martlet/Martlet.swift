@@ -11,7 +11,8 @@ import Musl
 import Darwin
 #endif
 
-/// The one executable: `martlet serve` is the broker, every other command is a client of any Kafka cluster.
+/// The one executable: `martlet serve` is the broker, `martlet log` looks at its files, every other command
+/// is a client of any Kafka cluster.
 @main
 struct Martlet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,7 +35,7 @@ struct Martlet: AsyncParsableCommand {
               64  the command line is not understood
             """,
         version: "0.1.0",
-        subcommands: [ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self]
+        subcommands: [ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, LogCommand.self]
     )
 
     static func main() async {

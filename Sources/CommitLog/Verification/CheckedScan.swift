@@ -23,6 +23,8 @@ struct CheckedScan {
     private let regionEnd: Int64
     /// No batch of the region has this offset.
     private let upperOffset: Int64
+    /// No batch was ever taken out of the region, so that one after a gap has to prove itself by those behind it.
+    private let isGapless: Bool
     /// Stretches that are known to be damaged, ascending. They are stepped over.
     private let damage: [DamagedRange]
     /// The offset that should come next. Compaction leaves gaps, so a later one may be right, too.
@@ -30,11 +32,12 @@ struct CheckedScan {
 
     init(
         file: any LogFile, from position: Int64, to end: Int64, regionEnd: Int64? = nil, expecting expected: Int64,
-        upperOffset: Int64, damage: [DamagedRange] = [], window: ScanWindow
+        upperOffset: Int64, isGapless: Bool = false, damage: [DamagedRange] = [], window: ScanWindow
     ) {
         self.scanner = BatchScanner(file: file, from: position, to: end, window: window)
         self.regionEnd = regionEnd ?? end
         self.upperOffset = upperOffset
+        self.isGapless = isGapless
         self.damage = damage
         self.expected = expected
     }
@@ -88,11 +91,13 @@ struct CheckedScan {
         if header.nextOffset > self.upperOffset {
             return "its last offset is \(header.lastOffset) and the segment ends before \(self.upperOffset)"
         }
-        guard header.baseOffset > self.expected,
-            let next = try Self.header(at: self.scanner.position, before: self.regionEnd, of: self.scanner.file),
-            next.baseOffset > self.expected, next.baseOffset < header.nextOffset
-        else { return nil }
+        guard header.baseOffset > self.expected else { return nil }
         // A gap. If the next batch lies inside of it, this header is the wrong one.
+        let next = try Self.header(at: self.scanner.position, before: self.regionEnd, of: self.scanner.file)
+        guard let next else {
+            return self.isGapless ? "its base offset is \(header.baseOffset) instead of \(self.expected)" : nil
+        }
+        guard next.baseOffset > self.expected, next.baseOffset < header.nextOffset else { return nil }
         return "its base offset is \(header.baseOffset), and that of the batch after it \(next.baseOffset)"
     }
 
