@@ -174,10 +174,8 @@ public final class Broker: Sendable {
         self.logs.journal.stop()
         self.journalKeeper.close()
         self.readers.close()
-        // What cannot be written is not tried again when the logs are closed, so there has to be room beforehand.
-        self.space.look()
-        if self.space.isNearlyFull { _ = self.space.giveReserve() }
-        try self.logs.shutDown()
+        // A log is closed once, so there has to be room for it beforehand.
+        try self.space.withWholeReserve { try self.logs.shutDown() }
     }
 }
 

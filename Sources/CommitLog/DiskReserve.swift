@@ -29,8 +29,8 @@ public final class DiskReserve: Sendable {
     /// Bytes held at this moment.
     public var byteCount: Int64 { self.size.withLock { $0 } }
 
-    /// Gives back or takes room until so many bytes are held. What cannot be taken for want of room is left: then
-    /// nothing more is held than before. Throws `storage` when the disk fails otherwise.
+    /// Gives back or takes room until so many bytes are held. Where there is not room for all of them, part of them is
+    /// taken. Throws `storage` when the disk fails otherwise.
     public func resize(to wanted: Int64) throws(LogError) {
         try self.size.withLock { size throws(LogError) in
             if wanted < size { try self.give(&size, downTo: wanted) }
@@ -38,15 +38,25 @@ public final class DiskReserve: Sendable {
         }
     }
 
-    /// Gives everything back because something that has to be written found no room. Returns whether there was
-    /// anything: then it is worth trying again.
-    public func giveAll() -> Bool {
+    /// Gives half of it back because something that has to be written found no room; the other half is for whoever comes
+    /// next. Returns whether there was anything: then it is worth trying again.
+    public func give() -> Bool {
         self.size.withLock { size in
             guard size > 0 else { return false }
-            do throws(LogError) { try self.give(&size, downTo: 0) } catch { return false }
+            let half = size / 2 & ~(Self.blockBytes - 1)
+            do throws(LogError) {
+                try self.give(&size, downTo: half < Self.leastBytes ? 0 : half)
+            } catch {
+                return false
+            }
             return true
         }
     }
+
+    /// What file systems give room in.
+    static let blockBytes: Int64 = 4_096
+    /// Less than this helps nobody.
+    static let leastBytes: Int64 = 8 * blockBytes
 
     private func give(_ size: inout Int64, downTo wanted: Int64) throws(LogError) {
         let wanted = max(wanted, 0)
@@ -62,19 +72,24 @@ public final class DiskReserve: Sendable {
 
     private func take(_ size: inout Int64, upTo wanted: Int64) throws(LogError) {
         let before = size
-        do throws(FileSystemError) {
-            let file = try self.fileSystem.open(self.path, .create)
+        var more = wanted - before
+        while more >= Self.leastBytes {
             do throws(FileSystemError) {
-                try file.allocate(to: wanted)
+                let file = try self.fileSystem.open(self.path, .create)
+                do throws(FileSystemError) {
+                    try file.allocate(to: before + more)
+                    size = before + more
+                    return
+                } catch {
+                    try file.truncate(to: before)
+                    throw error
+                }
             } catch {
-                try file.truncate(to: before)
-                throw error
+                guard error.isFull else { throw .storage(error) }
             }
-        } catch {
-            if error.isFull { return }
-            throw .storage(error)
+            more = more / 2 & ~(Self.blockBytes - 1)
         }
-        size = wanted
+        if before == 0 { try self.give(&size, downTo: 0) }
     }
 }
 
@@ -85,10 +100,11 @@ extension DiskReserve {
     /// | --- | --- |
     /// | room for the whole of it, and takes records | is whole |
     /// | less left than `nearlyFull` | goes, but for its last quarter |
+    /// | room for the last quarter, and `nearlyFull` beside it | is that at least |
     /// | anything else | stays as it is |
     ///
-    /// The last quarter is for those that cannot do without: see `giveAll`. So another program that eats up everything
-    /// does not get it before a topic can be deleted.
+    /// The last quarter is for those that cannot do without: see `give`. So another program that eats up everything does
+    /// not get it before a topic can be deleted.
     public struct Plan: Sendable, Hashable {
         /// Bytes of the whole reserve.
         public var whole: Int64
@@ -101,11 +117,11 @@ extension DiskReserve {
         /// The plan for a file system of so many bytes.
         public init(total: Int64) {
             // Whole blocks.
-            self.whole = min(Self.wholeMax, max(total, 0) / Self.partOfTotal) & ~4_095
+            self.whole = min(Self.wholeMax, max(total, 0) / Self.partOfTotal) & ~(DiskReserve.blockBytes - 1)
         }
 
         /// What is kept for those that cannot do without.
-        public var last: Int64 { (self.whole / 4) & ~4_095 }
+        public var last: Int64 { (self.whole / 4) & ~(DiskReserve.blockBytes - 1) }
 
         /// With less left than this, writes of all kinds are about to fail: as much as recovers a broker's little files.
         public var nearlyFull: Int64 { self.last }
@@ -119,7 +135,8 @@ extension DiskReserve {
         public func size(held: Int64, free: Int64, enough: Int64) -> Int64 {
             if free < self.nearlyFull { return min(held, self.last) }
             if held > self.whole { return self.whole }
-            return free - (self.whole - held) >= enough ? self.whole : held
+            if free - (self.whole - held) >= enough { return self.whole }
+            return held < self.last && free - (self.last - held) >= self.nearlyFull ? self.last : held
         }
     }
 }

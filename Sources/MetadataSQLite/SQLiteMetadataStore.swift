@@ -8,10 +8,11 @@ import KafkaTypes
 
 /// The cluster's metadata in a SQLite file: the embedded store of a broker that stands alone.
 ///
-/// A commit is one transaction in the write-ahead log, synced before it returns. May be called from any thread;
+/// While it is open, nobody else can open the file, not even to read it. A commit is one transaction in the write-ahead
+/// log, synced before it returns. May be called from any thread;
 /// calls wait for one another and for the disk, so none belongs on an event loop.
 public final class SQLiteMetadataStore: MetadataStore {
-    /// The file's usual name in a data directory. SQLite keeps two more beside it while it is open.
+    /// The file's usual name in a data directory. SQLite keeps another beside it while it is open.
     public static let fileName = "metadata.sqlite"
 
     /// How long a commit waits for another process that has the file locked, in seconds.
@@ -27,18 +28,13 @@ public final class SQLiteMetadataStore: MetadataStore {
     /// Throws `incompatibleStore` if the file is not a metadata store or was written by a newer version, and
     /// `storage` if it cannot be read or written.
     ///
-    /// - Parameter makesRoom: called when the disk is full; true when there is some room then, and what failed for want
-    ///   of it is done once more. On any thread that calls this store.
+    /// - Parameter makesRoom: called when the disk is full; true when there is some more room then, and what failed for
+    ///   want of it is done once more. On any thread that calls this store. Without room the store can be read.
     public init(path: String, makesRoom: @escaping @Sendable () -> Bool = { false }) throws(MetadataError) {
         self.path = path
         self.makesRoom = makesRoom
         do {
-            do {
-                self.queue = try Self.open(path)
-            } catch let error as DatabaseError where error.isFull {
-                // An open file takes 32 KiB beside it that processes share. Alone it can do without.
-                self.queue = try Self.open(path, isAlone: !makesRoom())
-            }
+            self.queue = try Self.openWithRoom(path, makesRoom)
         } catch let error as MetadataError {
             throw error
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
@@ -49,14 +45,24 @@ public final class SQLiteMetadataStore: MetadataStore {
         }
     }
 
-    private static func open(_ path: String, isAlone: Bool = false) throws -> DatabaseQueue {
+    private static func openWithRoom(_ path: String, _ makesRoom: () -> Bool) throws -> DatabaseQueue {
+        while true {
+            do {
+                return try self.open(path)
+            } catch let error as DatabaseError where error.isFull {
+                if !makesRoom() { throw error }
+            }
+        }
+    }
+
+    private static func open(_ path: String) throws -> DatabaseQueue {
         if !FileManager.default.fileExists(atPath: path) { try FreshFile.create(at: path) }
         var configuration = Configuration()
         configuration.busyMode = .timeout(self.busyTimeoutSeconds)
         configuration.label = "martlet.metadata"
-        if isAlone {
-            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
-        }
+        // One process has the data directory, and so this file. SQLite then keeps the index of the write-ahead log in its
+        // own memory, instead of in a mapped file beside it: touching that on a full disk may end the process.
+        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
         let queue = try DatabaseQueue(path: path, configuration: configuration)
         try Schema.prepare(queue)
         try queue.writeWithoutTransaction { database in
@@ -81,13 +87,15 @@ public final class SQLiteMetadataStore: MetadataStore {
 
     /// See ``MetadataStore``. Cost: what the changes touch, and one sync of the disk.
     ///
-    /// On a full disk the transaction is taken back and, where `makesRoom` helps, done once more.
+    /// On a full disk the transaction is taken back and, for as long as `makesRoom` says so, done once more.
     public func commit(_ changes: [MetadataChange]) throws(MetadataError) {
         do {
-            do {
-                try self.queue.write { try ChangeWriter(database: $0).write(changes) }
-            } catch let error as DatabaseError where error.isFull && self.makesRoom() {
-                try self.queue.write { try ChangeWriter(database: $0).write(changes) }
+            while true {
+                do {
+                    return try self.queue.write { try ChangeWriter(database: $0).write(changes) }
+                } catch let error as DatabaseError where error.isFull {
+                    if !self.makesRoom() { throw error }
+                }
             }
         } catch let error as MetadataError {
             throw error
@@ -109,6 +117,6 @@ public final class SQLiteMetadataStore: MetadataStore {
 extension DatabaseError {
     /// There was no room on the disk; what was begun has been taken back. No error of a sync is one of these.
     fileprivate var isFull: Bool {
-        self.resultCode == .SQLITE_FULL || self.extendedResultCode == .SQLITE_IOERR_SHMSIZE
+        self.resultCode == .SQLITE_FULL
     }
 }

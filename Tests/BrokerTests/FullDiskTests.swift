@@ -226,7 +226,9 @@ struct FullDiskTests {
 
     @Test("a short disk has retention run at once, and deleted segments leave without delay")
     func retention() async throws {
-        let (disk, files) = (FakeDisk(), SimulatedFileSystem(directories: ["/tmp"]))
+        let disk = FakeDisk()
+        // Before the records, by the clock that gives files their times.
+        let files = SimulatedFileSystem(directories: ["/tmp"], clock: VirtualClock(wallMs: 1_600_000_000_000))
         try await withBroker(fileSystem: files, diskSpace: disk.source) { broker in
             try await broker.createTopic("orders", configs: ["retention.ms": "1000"])
             try await broker.produce(to: "orders", timestamps: [broker.now])

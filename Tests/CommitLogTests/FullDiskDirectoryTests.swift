@@ -101,12 +101,19 @@ struct FullDiskDirectoryTests {
         #expect(try disk.freeSpace("/data") == 9 << 20)
         try reserve.resize(to: 256 << 10)
         #expect(try disk.freeSpace("/data") == (10 << 20) - (256 << 10))
-        try reserve.resize(to: 20 << 20)
-        #expect(reserve.byteCount == 256 << 10)
-        #expect(try disk.freeSpace("/data") == (10 << 20) - (256 << 10))
-        #expect(try DiskReserve(fileSystem: disk, directory: "/data").byteCount == 256 << 10)
-        #expect(reserve.giveAll())
-        #expect(!reserve.giveAll())
+        // Where there is not enough, half of what is missing, or half of that.
+        try reserve.resize(to: (20 << 20) + (256 << 10))
+        #expect(reserve.byteCount == (5 << 20) + (256 << 10))
+        #expect(try disk.freeSpace("/data") == (10 << 20) - reserve.byteCount)
+        try reserve.resize(to: 128 << 10)
+        #expect(try DiskReserve(fileSystem: disk, directory: "/data").byteCount == 128 << 10)
+        for left in [64, 32, 0] as [Int64] {
+            #expect(reserve.give())
+            #expect(reserve.byteCount == left << 10)
+        }
+        #expect(!reserve.give())
+        // Until then the simulated disk may still bring the file back.
+        try disk.syncDirectory("/data")
         #expect(try disk.freeSpace("/data") == 10 << 20)
         #expect(try disk.list("/data").isEmpty)
     }
@@ -135,7 +142,9 @@ struct FullDiskDirectoryTests {
         let enough: Int64 = 70 << 20
         // Free, with nothing held: taken only where enough is left after it.
         #expect(plan.size(held: 0, free: 74 << 20, enough: enough) == 4 << 20)
-        #expect(plan.size(held: 0, free: (74 << 20) - 1, enough: enough) == 0)
+        #expect(plan.size(held: 0, free: (74 << 20) - 1, enough: enough) == 1 << 20)
+        #expect(plan.size(held: 0, free: 2 << 20, enough: enough) == 1 << 20)
+        #expect(plan.size(held: 0, free: (2 << 20) - 1, enough: enough) == 0)
         #expect(plan.size(held: 1 << 20, free: 73 << 20, enough: enough) == 4 << 20)
         // Held, and ever less left.
         #expect(plan.size(held: 4 << 20, free: 2 << 20, enough: enough) == 4 << 20)

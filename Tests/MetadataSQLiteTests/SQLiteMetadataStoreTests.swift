@@ -5,6 +5,7 @@ import ClusterMetadata
 import Foundation
 import GRDB
 import KafkaTypes
+import Synchronization
 import Testing
 
 @testable import MetadataSQLite
@@ -96,9 +97,53 @@ struct SQLiteMetadataStoreTests {
         // A file without anything in it, as SQLite itself might leave one, is a new store too.
         try self.withPath { path in
             try Data().write(to: URL(fileURLWithPath: path))
-            let controller = try MetadataController(
-                store: try SQLiteMetadataStore(path: path), nodeID: 1, generator: SystemRandomNumberGenerator())
+            let store = try SQLiteMetadataStore(path: path)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
+            try store.close()
             #expect(try SQLiteMetadataStore(path: path).load() == controller.image)
+        }
+    }
+
+    @Test("nothing is mapped beside the file, since touching it on a full disk may end the process")
+    func nothingMapped() throws {
+        try self.withPath { path in
+            for _ in 0..<2 {
+                let store = try SQLiteMetadataStore(path: path)
+                _ = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
+                #expect(FileManager.default.fileExists(atPath: path + "-wal"))
+                #expect(!FileManager.default.fileExists(atPath: path + "-shm"))
+                try store.close()
+            }
+        }
+    }
+
+    @Test("a commit without room is taken back, and done again for as long as some room can be made")
+    func fullDisk() throws {
+        try self.withPath { path in
+            let rooms = Mutex(2)
+            let store = try SQLiteMetadataStore(path: path) {
+                rooms.withLock { left in
+                    left -= 1
+                    return left >= 0
+                }
+            }
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
+            let before = controller.image
+            // SQLite's own limit stands in for the disk's.
+            let pages = try store.queue.writeWithoutTransaction { database in
+                let pages = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+                try database.execute(sql: "PRAGMA max_page_count = \(pages)")
+                return pages
+            }
+            let topic = NewTopic(name: "large", placement: .spread(partitions: 2_000, replicationFactor: 1))
+            #expect(throws: MetadataError.self) { try controller.createTopics([topic])[0].get() }
+            #expect(rooms.withLock { $0 } == -1)
+            #expect(controller.image == before)
+            try store.queue.writeWithoutTransaction {
+                try $0.execute(sql: "PRAGMA max_page_count = \(pages + 1_000)")
+            }
+            _ = try controller.createTopics([topic])[0].get()
+            #expect(try store.load() == controller.image)
         }
     }
 

@@ -191,12 +191,15 @@ extension Broker {
 
     /// Serves a topic, with the help of the reserve if need be.
     private func serveIfRoom(_ topic: TopicImage, onDisk: Set<TopicPartition>) throws {
-        do {
-            try self.serve(topic, onDisk: onDisk)
-        } catch let error as LogError where error.isFull {
-            guard self.space.giveReserve() else { throw error }
-            // Some of the partitions may have got their directories.
-            try self.serve(topic, onDisk: onDisk.union(try self.logs.partitions()))
+        var onDisk = onDisk
+        while true {
+            do {
+                return try self.serve(topic, onDisk: onDisk)
+            } catch let error as LogError where error.isFull {
+                guard self.space.giveReserve() else { throw error }
+                // Some of the partitions may have got their directories.
+                onDisk.formUnion(try self.logs.partitions())
+            }
         }
     }
 

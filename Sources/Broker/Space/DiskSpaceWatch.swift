@@ -187,7 +187,7 @@ final class DiskSpaceWatch: Sendable {
         }
         if reserve.byteCount < before {
             self.logger.notice(
-                "the disk is full: most of the reserve is given back",
+                "the disk is full: the reserve is given back",
                 metadata: ["given": "\(before - reserve.byteCount)", "kept": "\(reserve.byteCount)"])
         }
     }
@@ -204,27 +204,39 @@ final class DiskSpaceWatch: Sendable {
 
     // MARK: The reserve
 
-    /// Does what has to be done even on a full disk: where it finds no room, the reserve is given back and it is done
-    /// once more. Waits for the disk.
+    /// Does what has to be done even on a full disk: where it finds no room, some of the reserve is given back and it is
+    /// done once more, until nothing is held any more. Waits for the disk.
     func withReserve<Result>(_ work: () throws(LogError) -> Result) throws(LogError) -> Result {
-        do {
-            return try work()
-        } catch {
-            guard error.isFull, self.giveReserve() else { throw error }
-            return try work()
+        while true {
+            do {
+                return try work()
+            } catch {
+                guard error.isFull, self.giveReserve() else { throw error }
+            }
         }
     }
 
-    /// By the last look, writes of all kinds are about to fail.
-    var isNearlyFull: Bool {
-        guard let last = self.gate.withLock({ $0.last }) else { return false }
-        return last.free < DiskReserve.Plan(total: last.total).nearlyFull
+    /// Gives all of the reserve back for `work`, which cannot be done twice, if the disk is nearly full; afterwards what
+    /// is left is taken again, as far as its last part goes.
+    func withWholeReserve<Result>(_ work: () throws -> Result) rethrows -> Result {
+        guard let reserve = self.reserve, let last = self.nearlyFull else { return try work() }
+        self.resize(reserve, to: 0)
+        defer { self.resize(reserve, to: last) }
+        return try work()
     }
 
-    /// Gives all of the reserve back; false when nothing of it was left.
+    /// The last part of the reserve, if writes of all kinds are about to fail by now; else nil. Waits for the disk.
+    private var nearlyFull: Int64? {
+        guard let space = self.source() else { return nil }
+        let plan = DiskReserve.Plan(total: space.total)
+        return space.usable < plan.nearlyFull * 2 ? plan.last : nil
+    }
+
+    /// Gives some of the reserve back; false when nothing of it was left.
     func giveReserve() -> Bool {
-        guard let reserve = self.reserve, reserve.giveAll() else { return false }
-        self.logger.notice("the disk is full: the last of the reserve is given back")
+        guard let reserve = self.reserve, reserve.give() else { return false }
+        self.logger.notice(
+            "the disk is full: some of the reserve is given back", metadata: ["kept": "\(reserve.byteCount)"])
         return true
     }
 }

@@ -106,7 +106,7 @@ struct BrokerProcess {
         }
         let store = try SQLiteMetadataStore(
             path: "\(directory)/\(SQLiteMetadataStore.fileName)",
-            makesRoom: { reserve.giveAll() }
+            makesRoom: { reserve.give() }
         )
         let metadata = try MetadataController(
             store: store,

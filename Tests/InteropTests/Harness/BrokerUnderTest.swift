@@ -127,7 +127,7 @@ final class BrokerUnderTest: Sendable {
     }
 
     /// Kills what still runs and removes the folder.
-    fileprivate func cleanUp() async {
+    func cleanUp() async {
         if let child = self.child.withLock({ $0.take() }) {
             child.send(SIGKILL)
             _ = try? await child.waitForExit(within: Self.stopLimit)
