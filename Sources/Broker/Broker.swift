@@ -19,6 +19,7 @@ import Synchronization
 /// - Reader threads look up what fetches ask for.
 /// - One thread keeps the journal: it syncs the segments behind it.
 /// - One admin thread changes metadata, so that changes happen one after the other.
+/// - One thread compacts logs, slowly (`LogCleaner`).
 public final class Broker: Sendable {
     let metadata: MetadataController
     let logs: LogDirectory
@@ -32,6 +33,7 @@ public final class Broker: Sendable {
     let journalKeeper: WorkerPool
     /// Whether there is room for records.
     let space: DiskSpaceWatch
+    let cleaner: LogCleaner
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
     /// Begun with the housekeeping.
@@ -82,6 +84,7 @@ public final class Broker: Sendable {
         self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
+        self.cleaner = LogCleaner(clock: clock, logger: logger)
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         // Before anything is opened: on a full disk that needs the reserve.
         self.space.look()
@@ -169,6 +172,7 @@ public final class Broker: Sendable {
     public func shutDown() throws {
         self.space.stop()
         self.scrubber.close()
+        self.cleaner.close()
         self.admin.close()
         for thread in self.ioThreads { thread.close() }
         self.logs.journal.stop()

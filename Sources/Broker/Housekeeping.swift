@@ -9,7 +9,7 @@ public import NIOCore
 
 /// What the broker does by itself from time to time: deletes what is past its retention, writes the checkpoints that
 /// make the next start quick, flushes topics that set `flush.ms`, and watches the room on the disk. It also begins the
-/// scrubber, which ends with the broker.
+/// scrubber and the cleaner, which end with the broker.
 ///
 /// It only decides when; the work is done on IO threads and on the admin thread. Used on one event loop.
 public final class Housekeeping {
@@ -35,6 +35,7 @@ public final class Housekeeping {
         self.broker.scrubber.start()
         let config = self.broker.config
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        if config.logCleanerEnable { self.broker.startCleaner() }
         let retentionInterval = TimeAmount.milliseconds(config.logRetentionCheckIntervalMs)
         let checkpointInterval = TimeAmount.milliseconds(config.logFlushOffsetCheckpointIntervalMs)
         self.tasks = [
@@ -53,6 +54,7 @@ public final class Housekeeping {
     }
 
     func stop() {
+        self.broker.cleaner.requestStop()
         for task in self.tasks { task.cancel() }
         self.tasks = []
     }

@@ -25,6 +25,16 @@ public struct LogConfig: Sendable, Hashable {
     public var isDeleted = true
     /// `cleanup.policy` contains `compact`: offsets may be missing between batches.
     public var isCompacted = false
+    /// How long the tombstone of a key stays after the cleaning that found it, in milliseconds.
+    /// `delete.retention.ms`.
+    public var deleteRetentionMs: Int64 = 24 * 60 * 60 * 1_000
+    /// The part of the log, from 0 to 1, that must be dirty before it is cleaned. `min.cleanable.dirty.ratio`.
+    public var minCleanableDirtyRatio = 0.5
+    /// Records younger than this many milliseconds are not cleaned. `min.compaction.lag.ms`.
+    public var minCompactionLagMs: Int64 = 0
+    /// A record that is older than this many milliseconds does not wait for the dirty ratio; `Int64.max` for no limit.
+    /// `max.compaction.lag.ms`.
+    public var maxCompactionLagMs: Int64 = .max
     /// The largest batch in bytes. `max.message.bytes`; enforced where batches are validated, told here for messages.
     public var maxMessageBytes: Int = 1_048_588
     /// A flush is due after this many records. `flush.messages`.

@@ -15,6 +15,8 @@ struct LogLoader {
         var recoveryPoint: Int64
         /// What is certain to be on stable storage.
         var flushedOffset: Int64 = 0
+        /// What is known of cleanings; nil for a log that was never cleaned.
+        var compaction: CompactionFile?
     }
 
     /// What the directory holds.
@@ -24,6 +26,7 @@ struct LogLoader {
         var hasEpochs = false
         var hasDamage = false
         var strays: [String] = []
+        var compaction: CompactionFile?
     }
 
     let fileSystem: any FileSystem
@@ -70,7 +73,7 @@ struct LogLoader {
         if outcome == nil {
             var recovery = SegmentRecovery(
                 self.topicPartition, directory: self.directory, fileSystem: self.fileSystem, config: self.config,
-                recoveryPoint: recoveryPoint, logger: self.logger)
+                recoveryPoint: recoveryPoint, gapsBefore: listing.compaction?.gapsBefore ?? 0, logger: self.logger)
             outcome = try recovery.run(segments, damage: damage)
         }
         guard var outcome else { preconditionFailure("a log was neither opened nor recovered") }
@@ -96,6 +99,7 @@ struct LogLoader {
             recoveryPoint: min(recoveryPoint, outcome.endOffset))
         // The name of a segment made just before a process was killed may not be synced yet.
         let mayBeUnnamed = recovery != .clean && (outcome.scannedBytes > 0 || active.size == 0)
+        loaded.compaction = listing.compaction
         loaded.writer.directoryIsDirty = isNew || isReset || mayBeUnnamed
         loaded.writer.damageIsDirty = damageIsDirty
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
@@ -113,8 +117,13 @@ struct LogLoader {
     // MARK: - The directory
 
     private func list() throws(LogError) -> Listing {
-        let names = try disk { () throws(FileSystemError) in try self.fileSystem.list(self.directory) }
+        var names = try disk { () throws(FileSystemError) in try self.fileSystem.list(self.directory) }
         var listing = Listing()
+        if SwapRecovery.concerns(names) {
+            let recovery = SwapRecovery(fileSystem: self.fileSystem, directory: self.directory, logger: self.logger)
+            listing.compaction = try recovery.run(names)
+            names = try disk { () throws(FileSystemError) in try self.fileSystem.list(self.directory) }
+        }
         var files: [SegmentFileName] = []
         for name in names {
             if name.hasSuffix(SegmentFileName.deletedSuffix) || name.hasSuffix(SmallFile.temporarySuffix) {

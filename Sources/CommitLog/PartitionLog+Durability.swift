@@ -152,7 +152,8 @@ extension PartitionLog {
 
     /// Ends all use of the log without touching the disk: its partition is being deleted.
     public func abandon() {
-        self.writer.withLock { _ in self.markClosed() }
+        // Waits for a swap of cleaned segments: its files must not be renamed in a directory of the same name.
+        self.compaction.withLock { _ in self.writer.withLock { _ in self.markClosed() } }
     }
 
     private func markClosed() {

@@ -39,6 +39,8 @@ extension PartitionLog {
     public func applyRetention(now: Int64) throws(LogError) -> [DeletedSegment] {
         try self.writer.withLock { writer throws(LogError) in
             if self.shared.withLock({ $0.isClosed }) { throw .closed(self.topicPartition) }
+            // Cleaned segments are being put in place. It takes moments, and the next call comes soon.
+            if writer.isSwapping { return [] }
             let config = self.config
             _ = writer.producers.removeExpired(now: now, expirationMs: config.producerIDExpirationMs)
             try self.removeDeletedFiles(&writer, now: now)

@@ -56,6 +56,8 @@ public final class PartitionLog: Sendable {
         var bytesAfterRecoveryPoint: Int64 = 0
         /// Files renamed to `.deleted`, and when they may go.
         var removals: [(path: String, dueMs: Int64)] = []
+        /// Cleaned segments are taking the place of others: no segment is deleted meanwhile.
+        var isSwapping = false
     }
 
     /// What readers need to see in one piece.
@@ -86,6 +88,8 @@ public final class PartitionLog: Sendable {
     /// Held while batches are synced, and taken before `writer`. The system tells of a failed sync once for each open
     /// file: were two syncs to run side by side, one could be told of success for what the other saw fail.
     let syncing = Mutex<Void>(())
+    /// Held while files of cleaned segments are put in place, and taken before `writer`.
+    let compaction: Mutex<CompactionState>
     let writer: Mutex<Writer>
     let shared: Mutex<Shared>
     /// Held while the file of damaged ranges is written. Nothing else is locked inside of it but `shared`.
@@ -122,6 +126,7 @@ public final class PartitionLog: Sendable {
         self.directory = loader.directory
         self.fileSystem = loader.fileSystem
         self.logger = loader.logger
+        self.compaction = Mutex(CompactionState(loaded.compaction))
         self.writer = Mutex(loaded.writer)
         self.shared = Mutex(loaded.shared)
         self.atomicLogStartOffset = Atomic(loaded.shared.logStartOffset)

@@ -33,6 +33,8 @@ final class Segment: Sendable {
         var timeIndexIsWrong = false
         /// The segment was read since idle files were last closed.
         var isUsed = false
+        /// Its files are being replaced: what is open is all there is of it, and stays open.
+        var isRetired = false
     }
 
     /// Where a batch is.
@@ -249,6 +251,26 @@ final class Segment: Sendable {
         return try opened?.lookup(timestamp, baseOffset: self.baseOffset)
     }
 
+    /// Keeps its file open, and looks for nothing in its indexes any more: their names will soon stand for others.
+    /// Throws when the file cannot be opened; then nothing has changed.
+    func retire() throws(FileSystemError) {
+        _ = try self.logFile()
+        self.state.withLock { state in
+            state.isRetired = true
+            state.offsetIndex = SegmentIndex()
+            state.timeIndex = SegmentIndex()
+        }
+    }
+
+    /// Takes that back.
+    func reinstate() {
+        self.state.withLock { state in
+            state.isRetired = false
+            state.offsetIndex = nil
+            state.timeIndex = nil
+        }
+    }
+
     // MARK: - For the writer alone
 
     /// The same where the disk may be full: the entries then stay in memory, bounded (`SegmentIndex.keptMax`), until the
@@ -317,7 +339,7 @@ final class Segment: Sendable {
     func releaseIdleFiles() {
         self.state.withLock { state in
             let isIdle =
-                !state.isUsed && state.offsetIndex?.pending.isEmpty != false
+                !state.isUsed && !state.isRetired && state.offsetIndex?.pending.isEmpty != false
                 && state.timeIndex?.pending.isEmpty != false
             state.isUsed = false
             guard isIdle else { return }

@@ -9,6 +9,10 @@ struct SegmentFileName: Hashable, Sendable {
 
     /// Files with this at the end are waiting to be removed.
     static let deletedSuffix = ".deleted"
+    /// Files with this at the end are being written by a cleaning.
+    static let cleanedSuffix = ".cleaned"
+    /// Files with this at the end are about to take the place of those without it.
+    static let swapSuffix = ".swap"
 
     static let digitCount = 20
 

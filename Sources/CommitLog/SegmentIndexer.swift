@@ -20,7 +20,8 @@ struct SegmentIndexer: Sendable, Hashable {
         _ header: RecordBatchHeader, position: Int64, intervalBytes: Int64
     ) -> (offset: OffsetIndexEntry, time: TimeIndexEntry?)? {
         if self.firstTimestamp == nil { self.firstTimestamp = header.maxTimestamp }
-        if header.maxTimestamp > self.maxTimestamp {
+        // A batch from which compaction took all records has none at that time.
+        if header.recordCount > 0, header.maxTimestamp > self.maxTimestamp {
             self.maxTimestamp = header.maxTimestamp
             self.maxTimestampOffset = header.lastOffset
         }

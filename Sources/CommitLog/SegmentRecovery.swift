@@ -33,6 +33,8 @@ struct SegmentRecovery {
     let fileSystem: any FileSystem
     let config: LogConfig
     let recoveryPoint: Int64
+    /// Offsets before it may be missing because the log was cleaned, whatever its policy is now.
+    let gapsBefore: Int64
     let logger: Logger?
 
     private let window = ScanWindow(byteCount: BatchScanner.fullWindow)
@@ -43,13 +45,14 @@ struct SegmentRecovery {
 
     init(
         _ topicPartition: TopicPartition, directory: String, fileSystem: any FileSystem, config: LogConfig,
-        recoveryPoint: Int64, logger: Logger?
+        recoveryPoint: Int64, gapsBefore: Int64 = 0, logger: Logger?
     ) {
         self.topicPartition = topicPartition
         self.directory = directory
         self.fileSystem = fileSystem
         self.config = config
         self.recoveryPoint = recoveryPoint
+        self.gapsBefore = gapsBefore
         self.logger = logger
     }
 
@@ -148,7 +151,7 @@ struct SegmentRecovery {
             throw .malformed(
                 path: segment.path(.log), reason: "the segment before it has offsets up to \(self.expected)")
         }
-        guard segment.baseOffset > self.expected, !self.config.isCompacted else {
+        guard segment.baseOffset > self.expected, !self.mayBeMissing(before: segment.baseOffset) else {
             self.expected = segment.baseOffset
             return false
         }
@@ -161,6 +164,11 @@ struct SegmentRecovery {
         }
         self.expected = segment.baseOffset
         return false
+    }
+
+    /// Whether compaction explains that the offsets up to this one are not there.
+    private func mayBeMissing(before offset: Int64) -> Bool {
+        self.config.isCompacted || offset <= self.gapsBefore
     }
 
     // MARK: - Scanning a segment
@@ -226,7 +234,7 @@ struct SegmentRecovery {
         if header.nextOffset > upperOffset {
             return "its last offset \(header.lastOffset) belongs to the segment \(upperOffset)"
         }
-        guard header.baseOffset > self.expected, !self.config.isCompacted else { return nil }
+        guard header.baseOffset > self.expected, !self.mayBeMissing(before: header.baseOffset) else { return nil }
         // A gap, which only compaction leaves. If the next batch lies inside of it, this header is the wrong one.
         guard let next = try scanner.peek(at: scanner.position) else {
             return header.nextOffset == upperOffset

@@ -69,6 +69,14 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var logFlushOffsetCheckpointIntervalMs: Int64 = 60_000
     /// Time between writes of the log start offsets.
     public private(set) var logFlushStartOffsetCheckpointIntervalMs: Int64 = 60_000
+    /// Whether topics with `cleanup.policy=compact` are compacted.
+    public private(set) var logCleanerEnable = true
+    /// Time between looks for logs to compact when there was none.
+    public private(set) var logCleanerBackoffMs: Int64 = 15_000
+    /// For the map of keys of the log that is being compacted.
+    public private(set) var logCleanerDedupeBufferSize: Int64 = 16_777_216
+    /// Read and written together; `infinity` or very large for no limit.
+    public private(set) var logCleanerIOMaxBytesPerSecond: Double = 52_428_800
     /// How long the sequence of a silent producer is remembered.
     public private(set) var producerIDExpirationMs: Int64 = 86_400_000
     /// Time between looks for silent producers.
@@ -207,6 +215,10 @@ public struct BrokerConfig: Sendable, Hashable {
             self.nodeID = try ConfigText.integer(text, as: Int32.self, for: "node.id")
         }
         self.clusterID = self.layers.value("cluster.id")
+        if let text = self.layers.value("log.cleaner.io.max.bytes.per.second") {
+            self.logCleanerIOMaxBytesPerSecond =
+                try ConfigText.double(text, for: "log.cleaner.io.max.bytes.per.second")
+        }
         if let text = self.layers.value("log.level") {
             self.logLevel = BrokerLogLevel(rawValue: text.lowercased()) ?? .info
         }
@@ -259,6 +271,8 @@ extension BrokerConfig {
         "log.scrub.interval.ms": \.logScrubIntervalMs,
         "log.flush.offset.checkpoint.interval.ms": \.logFlushOffsetCheckpointIntervalMs,
         "log.flush.start.offset.checkpoint.interval.ms": \.logFlushStartOffsetCheckpointIntervalMs,
+        "log.cleaner.backoff.ms": \.logCleanerBackoffMs,
+        "log.cleaner.dedupe.buffer.size": \.logCleanerDedupeBufferSize,
         "producer.id.expiration.ms": \.producerIDExpirationMs,
         "producer.id.expiration.check.interval.ms": \.producerIDExpirationCheckIntervalMs,
         "transactional.id.expiration.ms": \.transactionalIDExpirationMs,
@@ -273,5 +287,6 @@ extension BrokerConfig {
     private static let booleans: [String: Path<Bool>] = [
         "auto.create.topics.enable": \.autoCreateTopicsEnable,
         "delete.topic.enable": \.deleteTopicEnable,
+        "log.cleaner.enable": \.logCleanerEnable,
     ]
 }

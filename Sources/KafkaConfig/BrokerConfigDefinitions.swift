@@ -174,6 +174,27 @@ public enum BrokerConfigDefinitions {
             "log.flush.start.offset.checkpoint.interval.ms", .int, "60000",
             "Milliseconds between writes of the log start offsets.", .atLeast(0)),
         ConfigDefinition(
+            "log.cleaner.enable", .boolean, "true",
+            "Whether topics with cleanup.policy=compact are compacted."),
+        ConfigDefinition(
+            "log.cleaner.backoff.ms", .long, "15000",
+            "Milliseconds between looks for logs to compact when there was none.", .atLeast(0), update: .clusterWide),
+        ConfigDefinition(
+            "log.cleaner.dedupe.buffer.size", .long, "16777216",
+            """
+            Bytes for the map of keys of the log that is being compacted, 24 for each key; the memory is given back in \
+            between. A log with more keys is compacted in several runs. Kafka's 128 MiB is more than this broker uses \
+            for everything else.
+            """,
+            .atLeast(1_048_576), kafka: "134217728", update: .clusterWide),
+        ConfigDefinition(
+            "log.cleaner.io.max.bytes.per.second", .double, "52428800",
+            """
+            The most bytes per second that compaction reads and writes together, so that it leaves the disk to \
+            producers and consumers. Kafka sets no limit.
+            """,
+            kafka: "1.7976931348623157E308", update: .clusterWide),
+        ConfigDefinition(
             "producer.id.expiration.ms", .int, "86400000",
             "Milliseconds after which the sequence of a silent producer is forgotten.", .atLeast(1),
             update: .clusterWide),

@@ -18,6 +18,10 @@ extension TopicConfig {
         config.retentionMs = self.retentionMs
         config.isDeleted = self.cleanupPolicy.contains(.delete)
         config.isCompacted = self.cleanupPolicy.contains(.compact)
+        config.deleteRetentionMs = self.deleteRetentionMs
+        config.minCleanableDirtyRatio = self.minCleanableDirtyRatio
+        config.minCompactionLagMs = self.minCompactionLagMs
+        config.maxCompactionLagMs = self.maxCompactionLagMs
         config.maxMessageBytes = self.maxMessageBytes
         config.flushMessages = self.flushMessages
         config.flushMs = self.flushMs

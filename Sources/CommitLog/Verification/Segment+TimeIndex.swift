@@ -18,7 +18,9 @@ extension Segment {
             scanner.seek(to: place)
             largest = last.timestamp
         }
-        while case .batch(let header, _) = try scanner.next() { largest = max(largest, header.maxTimestamp) }
+        while case .batch(let header, _) = try scanner.next() {
+            if header.recordCount > 0 { largest = max(largest, header.maxTimestamp) }
+        }
         self.state.withLock { $0.maxTimestamp = largest }
         return largest
     }
