@@ -29,6 +29,15 @@ public struct CompactionStatus: Sendable, Hashable {
     public var isDue: Bool
     /// The active segment is to be rolled, as its first record has waited for `max.compaction.lag.ms`.
     public var needsRoll: Bool
+
+    /// What a log says of itself.
+    public init(firstDirtyOffset: Int64, endOffset: Int64, dirtyRatio: Double, isDue: Bool, needsRoll: Bool) {
+        self.firstDirtyOffset = firstDirtyOffset
+        self.endOffset = endOffset
+        self.dirtyRatio = dirtyRatio
+        self.isDue = isDue
+        self.needsRoll = needsRoll
+    }
 }
 
 /// What a cleaning may use, and what it is told of its surroundings.
@@ -85,7 +94,8 @@ extension PartitionLog {
             isDue: policy.isDue(config),
             needsRoll: size > 0
                 && CompactionPolicy.needsRoll(
-                    firstTimestamp: firstTimestamp, createdMs: createdMs, now: now, config: config))
+                    firstTimestamp: firstTimestamp, createdMs: createdMs, now: now, config: config)
+        )
     }
 
     /// Cleans the log: of each key in the sealed segments that may be cleaned, the last record stays. Offsets do not

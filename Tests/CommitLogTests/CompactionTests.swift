@@ -43,7 +43,9 @@ struct CompactionTests {
         #expect(try reopened.compactionStatus(now: testNow).firstDirtyOffset == 6)
     }
 
-    @Test("a rebuilt batch keeps offsets, times, headers, producer, epoch and codec", arguments: CompressionCodec.allCases)
+    @Test(
+        "a rebuilt batch keeps offsets, times, headers, producer, epoch and codec", arguments: CompressionCodec.allCases
+    )
     func rebuiltBatch(codec: CompressionCodec) throws {
         let log = try self.open()
         let values = (0..<20).map { index -> (key: String?, value: String?) in ("k\(index % 15)", "value \(index)") }
@@ -229,7 +231,8 @@ struct CompactionTests {
             rounds += 1
         }
         #expect(before >= 6 && log.segmentCount <= 4, "\(log.segmentCount) segments after \(rounds) rounds")
-        #expect(try POSIXFileSystem().list(self.directory.path).filter { $0.hasSuffix(".log") }.count == log.segmentCount)
+        #expect(
+            try POSIXFileSystem().list(self.directory.path).filter { $0.hasSuffix(".log") }.count == log.segmentCount)
         let left = try POSIXFileSystem().list(self.directory.path)
         #expect(!left.contains { $0.hasSuffix(".swap") || $0.hasSuffix(".cleaned") })
     }
@@ -325,7 +328,7 @@ struct CompactionTests {
     @Test("retention, a deleted segment, an abandoned log and a second cleaning each have their way")
     func conflicts() throws {
         var config = LogConfig.compacted
-        config.segmentBytes = 500
+        config.segmentBytes = 50_000
         let log = try self.open(config)
         for index in 0..<60 { try log.put(keyed("k\(index % 3)=\(String(repeating: "v", count: 6_000))\(index)")) }
         try log.seal()

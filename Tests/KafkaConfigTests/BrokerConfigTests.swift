@@ -51,7 +51,7 @@ struct BrokerConfigTests {
             changed = try changed.applyingDynamic(clusterDefault: [:], node: [:])
             let same = "\(changed)".split(separator: "layers:")[0] == "\(plain)".split(separator: "layers:")[0]
             let isWithoutProperty = [
-                "log.cleaner.enable", "log.local.retention.ms", "log.local.retention.bytes",
+                "log.local.retention.ms", "log.local.retention.bytes",
             ].contains(definition.name)
             #expect(same == isWithoutProperty, "\(definition.name)")
         }

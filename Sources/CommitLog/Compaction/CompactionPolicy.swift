@@ -51,7 +51,7 @@ struct CompactionPolicy: Sendable {
     init(_ segments: [Segment], limits: Limits, now: Int64, config: LogConfig) {
         let start = max(limits.logStartOffset, segments.first?.baseOffset ?? limits.logStartOffset)
         // What a lost or foreign note says of offsets that are not there proves nothing.
-        let isKnown = limits.cleanedOffset >= start && limits.cleanedOffset <= limits.stableOffset
+        let isKnown = limits.cleanedOffset >= start && limits.cleanedOffset <= limits.flushedOffset
         self.firstDirtyOffset = isKnown ? limits.cleanedOffset : start
         self.endOffset = start
         var stableOffset = min(limits.stableOffset, limits.flushedOffset)

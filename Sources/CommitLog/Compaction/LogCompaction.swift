@@ -186,9 +186,12 @@ final class LogCompaction {
             file: file, position: position, byteCount: header.sizeInBytes, startOffset: header.baseOffset)
         var bytes = try slice.bytes()
         let batch = bytes.readWithUnsafeReadableBytes { bytes in
-            (0, Result { () throws(RecordError) in
-                try self.rebuilder.outcome(of: BatchReader.Batch(header: header, bytes: bytes, position: position))
-            })
+            (
+                0,
+                Result { () throws(RecordError) in
+                    try self.rebuilder.outcome(of: BatchReader.Batch(header: header, bytes: bytes, position: position))
+                }
+            )
         }
         do throws(RecordError) { return try batch.get() } catch { throw self.unreadable(header, error) }
     }
