@@ -151,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "martlet", "KafkaTypes", "KafkaWire", "KafkaRecords", "KafkaClient", nioCore,
+                "martlet", "KafkaTypes", "KafkaWire", "KafkaRecords", "KafkaClient", "CommitLog", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),

@@ -77,7 +77,17 @@ struct LogLoader {
             outcome = try recovery.run(segments, damage: damage)
         }
         guard var outcome else { preconditionFailure("a log was neither opened nor recovered") }
-        let logStart = max(logStartOffset, outcome.segments[0].baseOffset)
+        var logStart = max(logStartOffset, outcome.segments[0].baseOffset)
+        if recovery == .clean, !isNew, outcome.endOffset < logStart {
+            // Nothing is lost in a clean shutdown, so it is the checkpoint that is wrong.
+            logStart = outcome.segments[0].baseOffset
+            self.logger?.error(
+                "the log start offset is past the end of the log and is not believed; deleted records may come back",
+                metadata: [
+                    "partition": "\(self.topicPartition)", "endOffset": "\(outcome.endOffset)",
+                    "logStartOffset": "\(logStartOffset)",
+                ])
+        }
         var isReset = false
         if outcome.endOffset < logStart {
             outcome = try self.reset(outcome, to: logStart)
@@ -228,7 +238,7 @@ struct LogLoader {
             if let time {
                 let place = try disk { () throws(FileSystemError) in try active.place(of: time, scanner) }
                 guard let place else { return self.isNotClean(active, active.size) }
-                start = min(place, offset?.position ?? 0)
+                start = min(place.position, offset?.position ?? 0)
             }
             scanner.seek(to: start)
             if start > 0 {
@@ -351,13 +361,13 @@ struct LogLoader {
         loaded.shared.epochs = cache
     }
 
-    /// Whether the batches at which leader epochs begin have them, and the last batch the latest: the checkpoint has no
+    /// Whether the batches at which leader epochs begin have them, and the first and the last batch too: the checkpoint has no
     /// checksum. What was scanned tells of itself, and of what is damaged nothing can be said.
     private func agrees(
         with epochs: LeaderEpochCache, _ shared: PartitionLog.Shared, scannedFrom: Int64
     ) throws(LogError) -> Bool {
         let last = min(shared.endOffset, scannedFrom) - 1
-        for offset in epochs.entries.map(\.startOffset) + [last]
+        for offset in epochs.entries.map(\.startOffset) + [shared.logStartOffset, last]
         where offset >= shared.segments[0].baseOffset && offset <= last {
             let view = shared.view(at: shared.segmentIndex(of: offset))
             do throws(LogError) {

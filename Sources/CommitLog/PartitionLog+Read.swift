@@ -121,8 +121,12 @@ extension PartitionLog {
                 try self.lookInto(error, in: view, access, &attempts)
                 continue
             }
-            // Compaction may have taken the last batches of a segment.
             guard !view.isActive else { return nothing }
+            if !self.config.isCompacted {
+                // Only compaction takes the last batches of a segment. A disk may lose the end of a file.
+                if access == .cachedOnly { throw .storage(.wouldWait(.read, path: view.segment.path(.log))) }
+                if try self.noteDamage(in: view, upTo: view.endPosition) { continue }
+            }
             next = view.endOffset
         }
     }

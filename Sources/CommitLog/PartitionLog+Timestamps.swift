@@ -46,11 +46,14 @@ extension PartitionLog {
     ///
     /// Reads the headers of one stretch between two index entries and the batches from there to the record.
     public func maxTimestampOffset() throws(LogError) -> TimestampedOffset? {
+        // Of segments that say more than their records do.
+        var found: [Int64: Int64] = [:]
         for _ in 0...Self.attemptsMax {
             var best: (view: ReadView, timestamp: Int64)?
             for view in try self.allViews() {
                 let largest = try disk { () throws(FileSystemError) in
-                    try view.segment.maxTimestamp(skipping: view.skips)
+                    if let known = found[view.segment.baseOffset] { return known }
+                    return try view.segment.maxTimestamp(skipping: view.skips)
                 }
                 if largest >= 0, largest > best?.timestamp ?? -1 { best = (view, largest) }
             }
@@ -63,13 +66,31 @@ extension PartitionLog {
             {
                 return found
             }
-            // The batch that said so is damaged, or before the log start: ask those that are left.
-            let isSealed = !best.view.isActive
-            best.view.segment.state.withLock { state in
-                if isSealed { state.maxTimestamp = nil }
-            }
+            // The batch that said so is damaged, or before the log start.
+            found[best.view.segment.baseOffset] = try self.checkedMaxTimestamp(
+                of: best.view.segment.baseOffset, below: best.timestamp)
         }
         return nil
+    }
+
+    /// The largest timestamp below another one that a good batch of a segment has; -1 when there is none. Reads the
+    /// whole segment.
+    private func checkedMaxTimestamp(of baseOffset: Int64, below limit: Int64) throws(LogError) -> Int64 {
+        guard let view = try self.allViews().first(where: { $0.segment.baseOffset == baseOffset }) else { return -1 }
+        let logStartOffset = self.logStartOffset
+        return try CheckWindows.shared.withWindow { window throws(LogError) in
+            try disk { () throws(FileSystemError) in
+                var scan = CheckedScan(
+                    file: try view.segment.logFile(), from: 0, to: view.endPosition, expecting: baseOffset,
+                    upperOffset: view.endOffset, damage: view.damage, window: window)
+                var largest: Int64 = -1
+                while case .batch(let header, _) = try scan.next() {
+                    guard header.lastOffset >= logStartOffset, header.maxTimestamp < limit else { continue }
+                    largest = max(largest, header.maxTimestamp)
+                }
+                return largest
+            }
+        }
     }
 
     private func allViews() throws(LogError) -> [ReadView] {

@@ -101,10 +101,8 @@ struct SegmentRecovery {
         self.expected = trusted.header.baseOffset
         self.outcome.scannedFrom = trusted.header.baseOffset
         self.outcome.indexer.firstTimestamp = trusted.firstTimestamp
-        if let last = trusted.times.last {
-            self.outcome.indexer.maxTimestamp = last.timestamp
-            self.outcome.indexer.maxTimestampOffset = last.offset
-        }
+        self.outcome.indexer.maxTimestamp = trusted.largest.timestamp
+        self.outcome.indexer.maxTimestampOffset = trusted.largest.offset
         segment.state.withLock { state in
             state.offsetIndex = SegmentIndex(stored: trusted.offsets)
             state.timeIndex = SegmentIndex(stored: trusted.times)
@@ -118,6 +116,8 @@ struct SegmentRecovery {
         var offsets: SegmentIndex<OffsetIndexEntry>.Stored
         var times: SegmentIndex<TimeIndexEntry>.Stored
         var firstTimestamp: Int64?
+        /// Of the batches before.
+        var largest: TimeIndexEntry
     }
 
     /// The last place before the recovery point that the offset index knows. Indexes are synced before the recovery
@@ -132,16 +132,39 @@ struct SegmentRecovery {
         try offsets.truncate(baseOffset: base) { $0.offset < self.recoveryPoint && $0.position < segment.size }
         guard let entry = offsets.last, times.count > 0 else { return nil }
         try times.truncate(baseOffset: base) { $0.offset <= entry.offset }
-        guard times.count > 0 else { return nil }
+        guard let time = times.last else { return nil }
         let scanner = BatchScanner(
             file: try segment.logFile(), from: entry.position, to: segment.size, window: self.window)
         guard let header = try scanner.validBatch(at: entry.position), header.lastOffset == entry.offset,
-            header.baseOffset >= segment.baseOffset
+            header.baseOffset >= segment.baseOffset,
+            let largest = try self.largest(before: header, at: entry.position, since: time, in: segment, offsets)
         else { return nil }
         let first = try BatchScanner(file: scanner.file, from: 0, to: segment.size).peek(at: 0)
         return TrustedStart(
             header: header, position: entry.position, offsets: offsets, times: times,
-            firstTimestamp: first?.maxTimestamp)
+            firstTimestamp: first?.maxTimestamp, largest: largest)
+    }
+
+    /// The largest timestamp before a batch: that of the last entry of the time index, if the log agrees, or of a batch
+    /// behind it, as the index may have lost entries at its end. Nil when the log does not agree.
+    private func largest(
+        before batch: RecordBatchHeader, at end: Int64, since entry: TimeIndexEntry, in segment: Segment,
+        _ offsets: SegmentIndex<OffsetIndexEntry>.Stored
+    ) throws(FileSystemError) -> TimeIndexEntry? {
+        let start = try offsets.lookup(entry.offset, baseOffset: segment.baseOffset)?.position ?? 0
+        var scanner = BatchScanner(file: try segment.logFile(), from: min(start, end), to: end, window: self.window)
+        var largest = entry
+        var isTrue = entry.offset >= batch.baseOffset && batch.maxTimestamp == entry.timestamp
+        while case .batch(let header, _) = try scanner.next() {
+            if !isTrue, header.lastOffset >= entry.offset {
+                guard header.baseOffset <= entry.offset, header.maxTimestamp == entry.timestamp else { return nil }
+                isTrue = true
+            }
+            if header.maxTimestamp > largest.timestamp {
+                largest = TimeIndexEntry(timestamp: header.maxTimestamp, offset: header.lastOffset)
+            }
+        }
+        return isTrue ? largest : nil
     }
 
     /// Whether offsets are missing before a segment because the end of the one before was lost. Where they were on

@@ -22,7 +22,12 @@ extension PartitionLog {
             while scan.position <= position {
                 let step = try disk { () throws(FileSystemError) in try scan.next() }
                 if case .batch = step { continue }
-                guard case .damaged(let fault) = step else { break }
+                guard case .damaged(let fault) = step else {
+                    if let range = self.missingEnd(of: view, from: scan.expected) {
+                        ranges.append((range, "the file ends before the segment does"))
+                    }
+                    break
+                }
                 let range = try disk { () throws(FileSystemError) in
                     try self.extent(of: fault, in: view, file: file, window: window)
                 }
@@ -33,6 +38,15 @@ extension PartitionLog {
             return ranges
         }
         return self.note(ranges, in: view.segment)
+    }
+
+    /// The offsets of a segment that its file ends before; nil when none are missing, or compaction may have taken them.
+    private func missingEnd(of view: ReadView, from expected: Int64) -> DamagedRange? {
+        let isKnown = view.damage.contains { $0.endOffset >= view.endOffset }
+        guard !view.isActive, !isKnown, expected < view.endOffset, !self.config.isCompacted else { return nil }
+        return DamagedRange(
+            startOffset: expected, endOffset: view.endOffset, segmentBaseOffset: view.segment.baseOffset,
+            startPosition: view.endPosition, endPosition: view.endPosition)
     }
 
     /// From where a batch should begin to where the next valid one does; nil when no offset is lost.

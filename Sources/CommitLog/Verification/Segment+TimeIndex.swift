@@ -15,7 +15,7 @@ extension Segment {
         var scanner = BatchScanner(file: try self.logFile(), from: 0, to: self.size, skipping: skips)
         var largest: Int64 = -1
         if let last, let place = try self.place(of: last, scanner) {
-            scanner.seek(to: place)
+            scanner.seek(to: place.position)
             largest = last.timestamp
         }
         while case .batch(let header, _) = try scanner.next() {
@@ -29,12 +29,13 @@ extension Segment {
     func offsetBefore(timestamp: Int64, skipping skips: [Range<Int64>] = []) throws(FileSystemError) -> Int64 {
         guard let entry = try self.timeEntry(notAbove: timestamp) else { return self.baseOffset }
         let scanner = BatchScanner(file: try self.logFile(), from: 0, to: self.size, skipping: skips)
-        return try self.place(of: entry, scanner) == nil ? self.baseOffset : entry.offset
+        // The entry names the last offset of its batch, and a record before it may have the timestamp.
+        return try self.place(of: entry, scanner)?.baseOffset ?? self.baseOffset
     }
 
     /// Where the batch lies that an entry of the time index speaks of, if it has the entry's timestamp; nil otherwise,
     /// and then no entry is believed until damage of the segment has been noted.
-    func place(of entry: TimeIndexEntry, _ scanner: BatchScanner) throws(FileSystemError) -> Int64? {
+    func place(of entry: TimeIndexEntry, _ scanner: BatchScanner) throws(FileSystemError) -> Location? {
         if self.state.withLock({ $0.timeIndexIsWrong }) { return nil }
         do throws(LogError) {
             if let found = try self.locate(entry.offset, before: scanner.end, skipping: scanner.skips),
@@ -42,7 +43,7 @@ extension Segment {
                 let header = try disk({ () throws(FileSystemError) in try scanner.peek(at: found.position) }),
                 header.maxTimestamp == entry.timestamp
             {
-                return found.position
+                return found
             }
         } catch {
             if case .storage(let failure) = error { throw failure }
