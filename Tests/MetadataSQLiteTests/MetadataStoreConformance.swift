@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ClusterMetadata
+import Foundation
 import KafkaTypes
 import MetadataSQLite
 import Testing
@@ -13,7 +14,7 @@ struct MetadataStoreConformance {
     enum Kind: CaseIterable, Sendable {
         case memory, sqlite
 
-        /// Runs the body with a way to open a new store; opening again gives what was kept.
+        /// Runs the body with a way to open a new store; opening again gives what the first one has kept by then.
         func withStore(_ body: (() throws -> any MetadataStore) throws -> Void) throws {
             switch self {
             case .memory:
@@ -21,7 +22,17 @@ struct MetadataStoreConformance {
                 try body { store }
             case .sqlite:
                 try withTemporaryDirectory { directory in
-                    try body { try SQLiteMetadataStore(path: "\(directory)/metadata.sqlite") }
+                    var count = 0
+                    try body {
+                        // The first one stays open, and a file has one owner: what a killed process leaves is opened.
+                        let path = "\(directory)/\(count).sqlite"
+                        for suffix in ["", "-wal"] where count > 0 {
+                            try FileManager.default.copyItem(
+                                atPath: "\(directory)/0.sqlite" + suffix, toPath: path + suffix)
+                        }
+                        count += 1
+                        return try SQLiteMetadataStore(path: path)
+                    }
                 }
             }
         }
