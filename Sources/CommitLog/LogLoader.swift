@@ -77,17 +77,7 @@ struct LogLoader {
             outcome = try recovery.run(segments, damage: damage)
         }
         guard var outcome else { preconditionFailure("a log was neither opened nor recovered") }
-        var logStart = max(logStartOffset, outcome.segments[0].baseOffset)
-        if recovery == .clean, !isNew, outcome.endOffset < logStart {
-            // Nothing is lost in a clean shutdown, so it is the checkpoint that is wrong.
-            logStart = outcome.segments[0].baseOffset
-            self.logger?.error(
-                "the log start offset is past the end of the log and is not believed; deleted records may come back",
-                metadata: [
-                    "partition": "\(self.topicPartition)", "endOffset": "\(outcome.endOffset)",
-                    "logStartOffset": "\(logStartOffset)",
-                ])
-        }
+        let logStart = self.believed(logStartOffset, recovery: recovery, isNew: isNew, outcome)
         var isReset = false
         if outcome.endOffset < logStart {
             outcome = try self.reset(outcome, to: logStart)
@@ -206,6 +196,22 @@ struct LogLoader {
         }
     }
 
+    /// The log start offset: what the checkpoint says, but not before the first segment.
+    private func believed(
+        _ logStartOffset: Int64, recovery: PartitionLog.Recovery, isNew: Bool, _ outcome: SegmentRecovery.Outcome
+    ) -> Int64 {
+        let first = outcome.segments[0].baseOffset
+        guard recovery == .clean, !isNew, outcome.endOffset < logStartOffset else { return max(logStartOffset, first) }
+        // Nothing is lost in a clean shutdown, so it is the checkpoint that is wrong.
+        self.logger?.error(
+            "the log start offset is past the end of the log and is not believed; deleted records may come back",
+            metadata: [
+                "partition": "\(self.topicPartition)", "endOffset": "\(outcome.endOffset)",
+                "logStartOffset": "\(logStartOffset)",
+            ])
+        return first
+    }
+
     // MARK: - Opening without recovery
 
     /// Looks at the end of the active segment, behind its last index entry. Nil when what is there is not what a clean
@@ -226,20 +232,7 @@ struct LogLoader {
                     $0.segmentBaseOffset == active.baseOffset && $0.endPosition > $0.startPosition
                 }
                 .map { $0.startPosition..<$0.endPosition })
-            // An index that says what is not so would be added to as if it did.
-            if let offset, !scanner.skips(offset.position),
-                try !disk({ () throws(FileSystemError) in try active.agrees(with: offset, scanner) })
-            {
-                return self.isNotClean(active, offset.position)
-            }
-            // Without its time index the largest timestamp is found by looking at all headers, and where the index
-            // has lost entries at its end, at those behind the last that is left.
-            var start: Int64 = 0
-            if let time {
-                let place = try disk { () throws(FileSystemError) in try active.place(of: time, scanner) }
-                guard let place else { return self.isNotClean(active, active.size) }
-                start = min(place.position, offset?.position ?? 0)
-            }
+            guard let start = try self.trustedStart(active, scanner) else { return self.isNotClean(active, 0) }
             scanner.seek(to: start)
             if start > 0 {
                 let header = try disk { () throws(FileSystemError) in
@@ -281,6 +274,19 @@ struct LogLoader {
         active.closeIndexFiles()
         return SegmentRecovery.Outcome(
             segments: segments, endOffset: expected, indexer: indexer, damage: damage, scannedFrom: expected)
+    }
+
+    /// From where the headers of the active segment have to be looked at, by what its indexes say last. Nil when the
+    /// batches say otherwise: what is wrong would be added to as if it were right.
+    private func trustedStart(_ active: Segment, _ scanner: BatchScanner) throws(LogError) -> Int64? {
+        let (offset, time) = active.state.withLock { ($0.offsetIndex?.last, $0.timeIndex?.last) }
+        return try disk { () throws(FileSystemError) in
+            if let offset, !scanner.skips(offset.position), try !active.agrees(with: offset, scanner) { return nil }
+            // Without its time index the largest timestamp is found by looking at all headers, and where the index
+            // has lost entries at its end, at those behind the last that is left.
+            guard let time else { return 0 }
+            return try active.place(of: time, scanner).map { min($0.position, offset?.position ?? 0) }
+        }
     }
 
     private func isNotClean(_ active: Segment, _ position: Int64) -> SegmentRecovery.Outcome? {

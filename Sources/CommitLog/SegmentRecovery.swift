@@ -95,6 +95,8 @@ struct SegmentRecovery {
             segment.state.withLock { state in
                 state.offsetIndex = SegmentIndex()
                 state.timeIndex = SegmentIndex()
+                state.indexIsWrong = false
+                state.timeIndexIsWrong = false
             }
             return 0
         }

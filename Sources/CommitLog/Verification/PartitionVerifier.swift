@@ -168,6 +168,14 @@ extension PartitionVerifier {
     private mutating func judge(
         _ fault: BatchFault, _ file: any LogFile, size: Int64, base: Int64, next: ArraySlice<Int64>
     ) throws(FileSystemError) -> DamagedRange? {
+        let name = SegmentFileName(base, .log).name
+        if let range = self.knownDamage.first(where: {
+            $0.segmentBaseOffset == base && $0.startPosition == fault.position && $0.endPosition <= size
+                && $0.startOffset == fault.expectedOffset
+        }) {
+            self.report(fault, range, name, " (known to the broker)")
+            return range
+        }
         let scanner = BatchScanner(file: file, from: fault.position, to: size, window: self.window)
         let result = try scanner.follower(
             behind: fault.position, claimedEnd: fault.claimedEnd, minimumOffset: fault.expectedOffset + 1,
@@ -183,7 +191,6 @@ extension PartitionVerifier {
         let site = RecoveryDecision.Site(
             offset: fault.expectedOffset, recoveryPoint: self.points.recoveryPoint, follower: follower,
             nextSegmentBase: laterHasBatches ? next.first : nil, looksUnwritten: looksUnwritten, fileEnd: size)
-        let name = SegmentFileName(base, .log).name
         if !self.points.wasCleanShutdown, RecoveryDecision.decide(site) == .cut {
             self.isCut = true
             self.find(
@@ -197,11 +204,14 @@ extension PartitionVerifier {
             startOffset: fault.expectedOffset,
             endOffset: follower?.offset ?? next.first ?? max(known, fault.expectedOffset + 1),
             segmentBaseOffset: base, startPosition: fault.position, endPosition: follower?.position ?? size)
-        let isKnown = self.knownDamage.contains { $0.overlaps(range) }
-        self.find(
-            .error, name, "damaged: \(fault.reason)" + (isKnown ? " (known to the broker)" : ""),
-            at: fault.position, from: range.startOffset, to: range.endOffset, advice: Self.damageAdvice(range))
+        self.report(fault, range, name)
         return range
+    }
+
+    private mutating func report(_ fault: BatchFault, _ range: DamagedRange, _ name: String, _ remark: String = "") {
+        self.find(
+            .error, name, "damaged: \(fault.reason)\(remark)", at: fault.position, from: range.startOffset,
+            to: range.endOffset, advice: Self.damageAdvice(range))
     }
 
     private func size(of base: Int64) -> Int64 {
