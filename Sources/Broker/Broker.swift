@@ -87,7 +87,7 @@ public final class Broker: Sendable {
         self.cleaner = LogCleaner(clock: clock, logger: logger)
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         // Before anything is opened: on a full disk that needs the reserve.
-        self.space.look()
+        self.space.look(takesReserve: false)
         try self.openTopics()
         let (keeper, journal) = (self.journalKeeper, logs.journal)
         journal.onWork { keeper.submit { journal.maintain() } }

@@ -121,7 +121,7 @@ struct AppendRun {
     var timeEntries: [TimeIndexEntry] = []
     /// What the batches changed in the writer, to be taken back when there is no room for them.
     let writerBefore: (endOffset: Int64, indexer: SegmentIndexer)
-    var producersBefore = ProducerState.Undo()
+    var producersBefore: ProducerState.Undo? = ProducerState.Undo()
 
     init(_ writer: PartitionLog.Writer) {
         self.position = writer.endPosition
@@ -309,7 +309,7 @@ private struct AppendCall {
             return self.log.fence(error)
         }
         (writer.endOffset, writer.indexer) = self.run.writerBefore
-        writer.producers.takeBack(self.run.producersBefore)
+        if let before = self.run.producersBefore { writer.producers.takeBack(before) }
         return error
     }
 

@@ -19,18 +19,17 @@ struct ProducerState: Sendable, Hashable {
 
     /// Takes note of a batch that is in the log; batches without a producer id are ignored.
     mutating func add(_ batch: RecordBatchHeader, appendedMs: Int64, producersMax: Int) {
-        var undo = Undo()
-        self.add(batch, appendedMs: appendedMs, producersMax: producersMax, undo: &undo)
+        var nothing: Undo?
+        self.add(batch, appendedMs: appendedMs, producersMax: producersMax, undo: &nothing)
     }
 
-    /// The same, and notes what it changes for `takeBack`.
-    mutating func add(_ batch: RecordBatchHeader, appendedMs: Int64, producersMax: Int, undo: inout Undo) {
+    /// The same, and notes what it changes for `takeBack`, unless that is nil: it costs a copy of the producer's entry.
+    mutating func add(_ batch: RecordBatchHeader, appendedMs: Int64, producersMax: Int, undo: inout Undo?) {
         guard batch.hasProducerID else { return }
-        let known = self.entries[batch.producerID]
-        if known == nil, self.entries.count >= max(producersMax, 1) {
+        if self.entries[batch.producerID] == nil, self.entries.count >= max(producersMax, 1) {
             self.forgetIdlest(downTo: producersMax, undo: &undo)
         }
-        undo.before.append((batch.producerID, known))
+        undo?.before.append((batch.producerID, self.entries[batch.producerID]))
         self.entries[
             batch.producerID,
             default: ProducerEntry(
@@ -40,13 +39,13 @@ struct ProducerState: Sendable, Hashable {
     }
 
     /// Forgets a sixteenth of the producers at once, so that a full table does not sort itself for every new one.
-    private mutating func forgetIdlest(downTo producersMax: Int, undo: inout Undo) {
+    private mutating func forgetIdlest(downTo producersMax: Int, undo: inout Undo?) {
         let kept = producersMax - max(producersMax / 16, 1)
         let idlest = self.entries.values.filter { $0.transactionFirstOffset < 0 }
             .sorted { ($0.lastAppendMs, $0.producerID) < ($1.lastAppendMs, $1.producerID) }
         for entry in idlest.prefix(max(self.entries.count - kept, 0)) {
             self.entries[entry.producerID] = nil
-            undo.before.append((entry.producerID, entry))
+            undo?.before.append((entry.producerID, entry))
         }
     }
 

@@ -384,7 +384,14 @@ struct SegmentRecovery {
             state.maxTimestamp = indexer.maxTimestamp
         }
         guard isScanned else { return }
-        _ = try disk { () throws(FileSystemError) in try segment.writeIndexesIfRoom(trimming: true) }
+        let full = try disk { () throws(FileSystemError) in try segment.writeIndexesIfRoom(trimming: true) }
+        if let full {
+            self.logger?.warning(
+                "no room for the indexes of a recovered log: they stay in memory until there is some",
+                metadata: [
+                    "partition": "\(self.topicPartition)", "segment": "\(segment.baseOffset)", "error": "\(full)",
+                ])
+        }
         segment.closeIndexFiles()
     }
 

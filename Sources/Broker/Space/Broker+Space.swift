@@ -29,7 +29,9 @@ extension Broker {
                     try partition.log.freeDeletedSegments()
                 } catch {
                     if case .closed = error { return }
-                    logger.debug(
+                    // Without room it fails again and again, and there is a message about that already.
+                    logger.log(
+                        level: error.isFull ? .debug : .error,
                         "retention on a full disk failed; it is tried again",
                         metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
                     )

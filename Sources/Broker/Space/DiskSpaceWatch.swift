@@ -135,10 +135,12 @@ final class DiskSpaceWatch: Sendable {
     }
 
     /// Asks the disk and acts on the answer. Waits for the disk. Returns the nanoseconds until the next look.
+    ///
+    /// - Parameter takesReserve: false leaves that to a later look: a start has no time for it.
     @discardableResult
-    func look() -> Int64 {
+    func look(takesReserve: Bool = true) -> Int64 {
         let (verdict, handlers) = self.looking.withLock { _ in
-            (self.lookAlone(), self.handlers.withLock { $0 })
+            (self.lookAlone(takesReserve), self.handlers.withLock { $0 })
         }
         guard let verdict else { return DiskSpaceGate.lookInterval }
         if let change = verdict.change { self.log(change) }
@@ -147,7 +149,7 @@ final class DiskSpaceWatch: Sendable {
         return verdict.nextLook
     }
 
-    private func lookAlone() -> DiskSpaceGate.Verdict? {
+    private func lookAlone(_ takesReserve: Bool) -> DiskSpaceGate.Verdict? {
         // Before the disk is asked: what is written in between then counts twice rather than not at all.
         let inFlight = self.inFlight.load(ordering: .relaxed)
         guard var space = self.source() else {
@@ -160,7 +162,7 @@ final class DiskSpaceWatch: Sendable {
             let plan = DiskReserve.Plan(total: space.total)
             let enough = DiskSpaceGate.openingMark(DiskSpaceGate.mark(configured: configured, total: space.total))
             let wanted = plan.size(held: reserve.byteCount, free: space.usable, enough: enough)
-            if wanted != reserve.byteCount {
+            if wanted < reserve.byteCount || takesReserve && wanted > reserve.byteCount {
                 self.resize(reserve, to: wanted)
                 space = self.source() ?? space
             }

@@ -12,7 +12,7 @@ import Musl
 /// A file system of its own for a broker's data, small enough to be filled: ext4 in a file where that can be mounted, else
 /// one in memory. Only root may mount, and not everywhere: see `isPossible`.
 final class SmallVolume: Sendable {
-    static let megabytes = 96
+    static let megabytes = 64
 
     private static let programLimit = Duration.seconds(30)
 
