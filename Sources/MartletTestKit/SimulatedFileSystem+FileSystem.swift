@@ -26,6 +26,10 @@ extension SimulatedFileSystem {
         failing: (inout SimulatedDisk, DiskFault) -> Void = { _, _ in },
         _ body: (inout State) throws(SimulatedDisk.ErrorNumber) -> Result
     ) throws(FileSystemError) -> Result {
+        if operation.isChange {
+            let (willChange, number) = self.state.withLock { ($0.willChange, $0.changeCount) }
+            willChange?(number)
+        }
         do throws(SimulatedDisk.ErrorNumber) {
             return try self.state.withLock { state throws(SimulatedDisk.ErrorNumber) in
                 let powerWasOut = state.powerIsOut

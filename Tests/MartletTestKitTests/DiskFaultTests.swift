@@ -3,6 +3,7 @@
 
 import CommitLog
 import MartletTestKit
+import Synchronization
 import Testing
 
 @Suite struct DiskFaultTests {
@@ -97,6 +98,22 @@ import Testing
         disk.crash(.nothing, using: &generator)
         #expect(try disk.open("d/a", .read).readAll() == [1])
         #expect(throws: FileSystemError.self) { try file.size() }
+    }
+
+    @Test("before each change its number is told, and the disk is as it was without it")
+    func beforeEachChange() throws {
+        let (disk, file) = try self.diskWithFile()
+        let seen = Mutex<[Int: [UInt8]?]>([:])
+        disk.beforeEachChange { number in
+            let content = disk.copy().contents(of: "d/a")
+            seen.withLock { $0[number] = content }
+        }
+        try file.write([1], at: 0)
+        _ = try file.size()
+        try file.write([2], at: 1)
+        disk.beforeEachChange(nil)
+        try file.syncData()
+        #expect(seen.withLock { $0 } == [1: [], 2: [1]])
     }
 
     @Test("damage changes the bytes that reads see and that a crash leaves")
