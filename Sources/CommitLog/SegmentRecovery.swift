@@ -191,9 +191,11 @@ struct SegmentRecovery {
         return false
     }
 
-    /// Whether compaction explains that the offsets up to this one are not there.
+    /// Whether compaction explains that the offsets up to this one are not there: our own, which is written down, or that
+    /// of another broker, of which nothing says how far it went but that it was on stable storage. Past that, offsets
+    /// are missing because a write was lost.
     private func mayBeMissing(before offset: Int64) -> Bool {
-        self.config.isCompacted || offset <= self.gapsBefore
+        offset <= self.gapsBefore || self.config.isCompacted && offset <= self.recoveryPoint
     }
 
     // MARK: - Scanning a segment
