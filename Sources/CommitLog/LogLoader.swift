@@ -100,6 +100,7 @@ struct LogLoader {
         // The name of a segment made just before a process was killed may not be synced yet.
         let mayBeUnnamed = recovery != .clean && (outcome.scannedBytes > 0 || active.size == 0)
         loaded.compaction = listing.compaction
+        loaded.shared.gapsBefore = listing.compaction?.gapsBefore ?? 0
         // What was cut off comes again, and is not clean then.
         if let cleaned = listing.compaction?.cleanedOffset {
             loaded.compaction?.cleanedOffset = min(cleaned, outcome.endOffset)

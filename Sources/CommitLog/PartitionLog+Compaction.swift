@@ -219,7 +219,9 @@ extension PartitionLog {
                 throw error
             }
             try self.fencing { () throws(FileSystemError) in try self.exchangeFiles(decided) }
-            self.endSwap(of: sources, with: self.segment(cleaned, lastAppendMs: sources.last?.lastAppendMs ?? 0))
+            self.endSwap(
+                of: sources, with: self.segment(cleaned, lastAppendMs: sources.last?.lastAppendMs ?? 0),
+                gapsBefore: settled.gapsBefore)
             state.file = settled
             state.isStale = true
             try settled.write(in: self.directory, on: self.fileSystem)
@@ -272,7 +274,9 @@ extension PartitionLog {
     }
 
     /// Ends the swap in memory: with a new segment it shows that one, without it the sources stay.
-    private func endSwap(of sources: [Segment], with segment: Segment?, dirtyIndexes: [Segment] = []) {
+    private func endSwap(
+        of sources: [Segment], with segment: Segment?, gapsBefore: Int64 = 0, dirtyIndexes: [Segment] = []
+    ) {
         self.writer.withLock { writer in
             writer.isSwapping = false
             guard let segment else {
@@ -283,6 +287,7 @@ extension PartitionLog {
             self.shared.withLock { shared in
                 guard let first = shared.segments.firstIndex(where: { $0 === sources[0] }) else { return }
                 shared.segments.replaceSubrange(first..<first + sources.count, with: [segment])
+                shared.gapsBefore = max(shared.gapsBefore, gapsBefore)
             }
         }
     }

@@ -122,7 +122,7 @@ extension PartitionLog {
                 continue
             }
             guard !view.isActive else { return nothing }
-            if !self.config.isCompacted {
+            if !self.mayBeMissing(before: view.endOffset) {
                 // Only compaction takes the last batches of a segment. A disk may lose the end of a file.
                 if access == .cachedOnly { throw .storage(.wouldWait(.read, path: view.segment.path(.log))) }
                 if try self.noteDamage(in: view, upTo: view.endPosition) { continue }

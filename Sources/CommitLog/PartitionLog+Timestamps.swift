@@ -136,7 +136,9 @@ extension PartitionLog {
             while true {
                 switch try disk({ () throws(FileSystemError) in try scan.next() }) {
                 case .batch(let header, let position):
-                    guard header.recordCount > 0, fits(header.maxTimestamp), header.lastOffset >= offset else { continue }
+                    guard header.recordCount > 0, fits(header.maxTimestamp), header.lastOffset >= offset else {
+                        continue
+                    }
                     let slice = LogSlice(
                         file: file, position: position, byteCount: header.sizeInBytes, startOffset: header.baseOffset)
                     if let found = try self.record(in: slice, from: offset, where: fits) { return found }

@@ -69,6 +69,8 @@ public final class PartitionLog: Sendable {
         /// The bytes of the active segment that may be read.
         var endPosition: Int64
         var damage: [DamagedRange]
+        /// Offsets before it may be missing because of a cleaning, whatever `cleanup.policy` says today.
+        var gapsBefore: Int64 = 0
         var epochs: LeaderEpochCache
         var config: LogConfig
         /// Why nothing can be appended.

@@ -134,7 +134,8 @@ struct VerificationTests {
     func inUseAndStrays() throws {
         let disk = try self.makeDisk(isClean: true)
         let lock = try disk.lock("/data/.lock")
-        _ = try disk.open("/data/martlet-journal-0", .create)
+        try disk.open("/data/martlet-journal.0", .create).truncate(to: 8_192)
+        _ = try disk.open("/data/martlet-reserve", .create)
         _ = try disk.open("/data/metadata.sqlite-wal", .create)
         _ = try disk.open("/data/somebody.else", .create)
         _ = try disk.open(Self.directory + "/x.tmp", .create)

@@ -39,6 +39,7 @@ public struct LogVerifier {
         let partitions = directories.compactMap { LogDirectory.partition(ofDirectory: $0) }.sorted()
         let checkpoints = self.checkpoints(partitions: Set(partitions))
         self.verifyMetaProperties(names)
+        let hasJournal = self.verifyJournals(names)
         let partitionNames = Set(partitions.map { "\($0)" })
         for name in names where !partitionNames.contains(name) { self.judge(name) }
         for partition in partitions {
@@ -46,6 +47,7 @@ public struct LogVerifier {
                 recoveryPoint: checkpoints[.recoveryPoint]?[partition] ?? 0,
                 logStartOffset: checkpoints[.logStartOffset]?[partition] ?? 0,
                 highWatermark: checkpoints[.highWatermark]?[partition] ?? 0)
+            points.hasJournal = hasJournal && !self.summary.wasCleanShutdown
             points.wasCleanShutdown = self.summary.wasCleanShutdown && !self.summary.isInUse
             var verifier = PartitionVerifier(
                 fileSystem: self.fileSystem, dataDirectory: self.path, partition: partition, points: points,
@@ -138,13 +140,45 @@ public struct LogVerifier {
     /// partitions: verify it, then name it.
     private func isKnown(_ name: String) -> Bool {
         let names: Set<String> = [
-            LogDirectory.lockFileName, LogDirectory.cleanShutdownFileName, MetaProperties.fileName, "lost+found",
+            LogDirectory.lockFileName, LogDirectory.cleanShutdownFileName, MetaProperties.fileName,
+            DiskReserve.fileName,
+            "lost+found",
         ]
-        // Metadata and the files that SQLite has beside it check themselves; journals are read by recovery.
-        return names.contains(name) || OffsetCheckpoint(rawValue: name) != nil
-            || Self.knownPrefixes.contains { name.hasPrefix($0) }
+        // The metadata store and the files that SQLite has beside it check themselves.
+        return names.contains(name) || OffsetCheckpoint(rawValue: name) != nil || name.hasPrefix("metadata.sqlite")
+            || JournalFormat.number(ofFile: name) != nil
     }
 
-    /// The metadata store, and the journals of group commits.
-    private static let knownPrefixes = ["metadata.sqlite", "martlet-journal-"]
+    private enum FirstBlock { case inUse, unused, unknown }
+
+    private func firstBlock(of name: String) throws(FileSystemError) -> FirstBlock {
+        let file = try self.fileSystem.open(self.path + "/" + name, .read)
+        let count = Int(JournalFormat.blockByteCount)
+        return try withUnsafeTemporaryAllocation(byteCount: count, alignment: 8) { (bytes) throws(FileSystemError) in
+            let block = UnsafeRawBufferPointer(rebasing: bytes[..<(try file.read(into: bytes, at: 0))])
+            if JournalFileHeader(parsing: block) != nil { return .inUse }
+            return block.allSatisfy { $0 == 0 } ? .unused : .unknown
+        }
+    }
+
+    /// Whether a journal is in use. What is in it the next start judges entry by entry, by their checksums: the end of
+    /// it is torn after every crash, and what an earlier use has left is no damage.
+    private mutating func verifyJournals(_ names: [String]) -> Bool {
+        var isInUse = false
+        for name in names where JournalFormat.number(ofFile: name) != nil {
+            do throws(LogError) {
+                switch try disk({ () throws(FileSystemError) in try self.firstBlock(of: name) }) {
+                case .inUse: isInUse = true
+                case .unused: break
+                case .unknown:
+                    self.find(
+                        .warning, name, "its first block says neither that it is in use nor that it is not",
+                        advice: "right if a crash tore that very write; else acknowledged records may be lost with it")
+                }
+            } catch {
+                self.find(.error, name, "it cannot be read: \(error)", advice: "check the disk")
+            }
+        }
+        return isInUse
+    }
 }

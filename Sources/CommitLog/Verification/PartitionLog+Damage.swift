@@ -43,10 +43,17 @@ extension PartitionLog {
     /// The offsets of a segment that its file ends before; nil when none are missing, or compaction may have taken them.
     private func missingEnd(of view: ReadView, from expected: Int64) -> DamagedRange? {
         let isKnown = view.damage.contains { $0.endOffset >= view.endOffset }
-        guard !view.isActive, !isKnown, expected < view.endOffset, !self.config.isCompacted else { return nil }
+        guard !view.isActive, !isKnown, expected < view.endOffset, !self.mayBeMissing(before: view.endOffset) else {
+            return nil
+        }
         return DamagedRange(
             startOffset: expected, endOffset: view.endOffset, segmentBaseOffset: view.segment.baseOffset,
             startPosition: view.endPosition, endPosition: view.endPosition)
+    }
+
+    /// Whether offsets before this one may be missing because the log is or was compacted.
+    func mayBeMissing(before offset: Int64) -> Bool {
+        self.shared.withLock { $0.config.isCompacted || offset <= $0.gapsBefore }
     }
 
     /// From where a batch should begin to where the next valid one does; nil when no offset is lost.

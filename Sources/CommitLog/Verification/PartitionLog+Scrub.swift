@@ -48,7 +48,7 @@ extension PartitionLog {
             let isCurrent = self.shared.withLock { shared in
                 !shared.isClosed && shared.segments.dropLast().contains { $0 === segment }
             }
-            let isSettled = !writer.dirtyIndexes.contains { $0 === segment }
+            let isSettled = !writer.isSwapping && !writer.dirtyIndexes.contains { $0 === segment }
             for (kind, _) in files {
                 let path = segment.path(kind)
                 try disk { () throws(FileSystemError) in

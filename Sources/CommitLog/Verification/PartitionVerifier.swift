@@ -14,6 +14,8 @@ struct PartitionVerifier {
         var highWatermark: Int64
         /// Then everything that should be there has been synced.
         var wasCleanShutdown = false
+        /// A journal is in use, from which the next start takes what the segments lack.
+        var hasJournal = false
     }
 
     private let fileSystem: any FileSystem
@@ -31,6 +33,8 @@ struct PartitionVerifier {
     private var epochs = EpochHistory()
     private var knownDamage: [DamagedRange] = []
     private var metDamage: [DamagedRange] = []
+    /// Offsets before it may be missing because of a cleaning.
+    private var gapsBefore: Int64 = 0
     /// Recovery would cut the log: what comes behind is not looked at.
     private var isCut = false
 
@@ -57,6 +61,7 @@ struct PartitionVerifier {
         let files = names.compactMap { SegmentFileName(parsing: $0) }
         let bases = files.filter { $0.kind == .log }.map(\.offset).sorted()
         self.readKnownDamage(names)
+        self.readCompaction(names)
         self.expected = bases.first ?? 0
         for (index, base) in bases.enumerated() where !self.isCut {
             self.verifySegment(base, next: bases[(index + 1)...])
@@ -99,7 +104,9 @@ extension PartitionVerifier {
             self.find(
                 .error, name, "the segment before it has offsets up to \(self.expected)", from: base,
                 to: self.expected, advice: "the log cannot be opened after a crash; move one of the two files away")
-        } else if base > self.expected, !self.knownDamage.contains(where: { $0.endOffset >= base }) {
+        } else if base > self.expected, base > self.gapsBefore,
+            !self.knownDamage.contains(where: { $0.endOffset >= base })
+        {
             self.find(
                 .warning, name, "offsets before it are missing", from: self.expected, to: base,
                 advice: "right if the topic is or was compacted; else a segment file is gone")
@@ -196,7 +203,9 @@ extension PartitionVerifier {
             self.find(
                 .warning, name, "a torn end of \(size - fault.position) bytes: \(fault.reason)", at: fault.position,
                 from: fault.expectedOffset,
-                advice: "the next start cuts it off; nothing of it was acknowledged as durable")
+                advice: self.points.hasJournal
+                    ? "the next start cuts it off, and takes what was acknowledged from the journal"
+                    : "the next start cuts it off; nothing of it was acknowledged as durable")
             return nil
         }
         let known = max(self.points.recoveryPoint, self.points.highWatermark)
@@ -269,6 +278,21 @@ extension PartitionVerifier {
         }
     }
 
+    private mutating func readCompaction(_ names: [String]) {
+        guard names.contains(CompactionFile.name) else { return }
+        let path = self.directory + "/" + CompactionFile.name
+        do {
+            if let text = try SmallFile.readText(path, from: self.fileSystem) {
+                self.gapsBefore = try CompactionFile.parse(text, path: path).gapsBefore
+            }
+        } catch {
+            self.gapsBefore = .max
+            self.find(
+                .warning, CompactionFile.name, "\(error)",
+                advice: "the broker cleans the log once more, and takes no gap of it for damage")
+        }
+    }
+
     /// The end of the log against what the checkpoints say must be there.
     private mutating func verifyPoints(_ bases: [Int64]) {
         let end = max(self.expected, self.knownDamage.last?.endOffset ?? 0)
@@ -277,9 +301,14 @@ extension PartitionVerifier {
             (.logStartOffset, self.points.logStartOffset),
         ]
         for (checkpoint, offset) in points where offset > end && !(bases.isEmpty && offset == 0) {
+            // Behind the recovery point the journal may have what the segments lost.
+            let isInJournal = self.points.hasJournal && checkpoint != .recoveryPoint
             self.find(
-                .error, nil, "the log ends at offset \(end), and \(checkpoint.rawValue) says \(offset)", from: end,
-                to: offset, advice: "records at the end of the log are gone, or the checkpoint is wrong")
+                isInJournal ? .warning : .error, nil,
+                "the log ends at offset \(end), and \(checkpoint.rawValue) says \(offset)", from: end, to: offset,
+                advice: isInJournal
+                    ? "the next start takes what is missing from the journal"
+                    : "records at the end of the log are gone, or the checkpoint is wrong")
         }
     }
 
@@ -338,9 +367,16 @@ extension PartitionVerifier {
         if let file = SegmentFileName(parsing: name) {
             guard file.kind != .log, file.kind != .snapshot, !bases.contains(file.offset) else { return }
             self.find(.note, name, "an index without a segment", advice: "the broker removes it at its next start")
-        } else if name.hasSuffix(SegmentFileName.deletedSuffix) || name.hasSuffix(SmallFile.temporarySuffix) {
-            self.find(.note, name, "a file that is to be removed", advice: "the broker removes it")
-        } else if ![LeaderEpochCache.fileName, DamagedRangesFile.name, PartitionMetadataFile.name].contains(name) {
+        } else if [
+            SegmentFileName.deletedSuffix, SmallFile.temporarySuffix, SegmentFileName.cleanedSuffix,
+            SegmentFileName.swapSuffix,
+        ].contains(where: name.hasSuffix) {
+            self.find(
+                .note, name, "a file of a change that was under way",
+                advice: "the broker removes it or puts it in place at its next start")
+        } else if ![
+            LeaderEpochCache.fileName, DamagedRangesFile.name, PartitionMetadataFile.name, CompactionFile.name,
+        ].contains(name) {
             self.find(.note, name, "not a name that the broker uses", advice: "the broker leaves it alone")
         }
     }
