@@ -58,6 +58,7 @@ struct LogLoader {
         }
         let isNew = listing.bases.isEmpty
         var segments = try self.segments(listing.bases.isEmpty ? [max(logStartOffset, 0)] : listing.bases)
+        self.setAges(segments, listing.compaction)
         var damage = try self.readDamage(listing)
         let knownDamage = damage
         var recoveryPoint: Int64 = 0
@@ -102,9 +103,7 @@ struct LogLoader {
         loaded.compaction = listing.compaction
         loaded.shared.gapsBefore = listing.compaction?.gapsBefore ?? 0
         // What was cut off comes again, and is not clean then.
-        if let cleaned = listing.compaction?.cleanedOffset {
-            loaded.compaction?.cleanedOffset = min(cleaned, outcome.endOffset)
-        }
+        loaded.compaction?.cleanedOffset = min(listing.compaction?.cleanedOffset ?? 0, outcome.endOffset)
         loaded.writer.directoryIsDirty = isNew || isReset || mayBeUnnamed
         loaded.writer.damageIsDirty = damageIsDirty
         loaded.writer.bytesAfterRecoveryPoint = outcome.scannedBytes
@@ -167,6 +166,14 @@ struct LogLoader {
                     state: Segment.State(file: file, size: status.size, lastAppendMs: status.modificationTimeMs)))
         }
         return segments
+    }
+
+    /// Cleaned segments are as old as what they were made from.
+    private func setAges(_ segments: [Segment], _ compaction: CompactionFile?) {
+        for segment in segments {
+            guard let appended = compaction?.appended[segment.baseOffset] else { continue }
+            segment.state.withLock { $0.lastAppendMs = min($0.lastAppendMs, appended) }
+        }
     }
 
     private func readDamage(_ listing: Listing) throws(LogError) -> [DamagedRange] {

@@ -49,12 +49,15 @@ public struct CompactionOptions: Sendable {
     public var now: Int64
     /// For the hashes of keys.
     public var seed: CompactionSeed
+    /// Bytes of the file system that are left free: what a cleaning may need for a while must fit besides.
+    public var reservedBytes: Int64
 
     /// Options of one cleaning.
-    public init(mapByteCount: Int, now: Int64, seed: CompactionSeed) {
+    public init(mapByteCount: Int, now: Int64, seed: CompactionSeed, reservedBytes: Int64 = 0) {
         self.mapByteCount = mapByteCount
         self.now = now
         self.seed = seed
+        self.reservedBytes = reservedBytes
     }
 }
 
@@ -74,7 +77,8 @@ public struct CompactionResult: Sendable, Hashable {
     public var segmentsReplaced = 0
     /// Segments that took their place.
     public var segmentsWritten = 0
-    /// It ended before its end because `pace` said so. What was done by then is kept.
+    /// It ended before its end because `pace` said so, or because segments were deleted meanwhile. What was done by then
+    /// is kept.
     public var wasStopped = false
 }
 
@@ -102,7 +106,7 @@ extension PartitionLog {
     /// change. Readers and appends go on meanwhile; the writer waits for moments only.
     ///
     /// Blocks until it is done; one call at a time, a second one returns at once. `pace` is called with the bytes that
-    /// were read and written since its last call; it may sleep, and ends the cleaning by returning false.
+    /// were read, inflated and written since its last call; it may sleep, and ends the cleaning by returning false.
     ///
     /// Throws `malformed` for a batch that cannot be read and `corrupt` for a damaged range in what is to be cleaned:
     /// the log is as it was then, but for groups of segments that were done before. Throws `storage` when the disk
@@ -134,6 +138,7 @@ extension PartitionLog {
             (shared.segments.indices.dropLast().map { shared.view(at: $0) }, shared.isClosed)
         }
         if isClosed { throw .closed(self.topicPartition) }
+        let cleanedOffset = self.compaction.withLock { $0.file.cleanedOffset }
         var segments: [CompactionPolicy.Segment] = []
         segments.reserveCapacity(views.count)
         for view in views {
@@ -142,7 +147,7 @@ extension PartitionLog {
                 lastAppendMs: view.segment.lastAppendMs)
             try disk { () throws(FileSystemError) in
                 if config.minCompactionLagMs > 0 { segment.maxTimestamp = try view.segment.maxTimestamp() }
-                if config.maxCompactionLagMs != .max, segment.sizeInBytes > 0 {
+                if config.maxCompactionLagMs != .max, segment.sizeInBytes > 0, segment.endOffset > cleanedOffset {
                     let scanner = BatchScanner(file: try view.segment.logFile(), from: 0, to: segment.sizeInBytes)
                     segment.firstTimestamp = try scanner.peek(at: 0)?.maxTimestamp ?? -1
                 }
@@ -155,7 +160,7 @@ extension PartitionLog {
         let limits = CompactionPolicy.Limits(
             logStartOffset: self.logStartOffset, stableOffset: min(self.highWatermark, self.lastStableOffset),
             flushedOffset: self.flushedOffset, openTransactionOffset: open,
-            cleanedOffset: self.compaction.withLock { $0.file.cleanedOffset })
+            cleanedOffset: cleanedOffset)
         return (CompactionPolicy(segments, limits: limits, now: now, config: config), views)
     }
 
@@ -200,16 +205,22 @@ extension PartitionLog {
     /// changed; the files are renamed in between. Meanwhile nothing else changes files of sealed segments: retention
     /// stands back, and deleting the partition waits.
     ///
-    /// Throws and leaves everything as it was when a segment is gone, not flushed or damaged by now, or when the disk
-    /// fails before the swap is decided. When it fails later, the log is fenced and reads on from the files that are
-    /// open; the next opening finishes the swap.
-    func swap(_ cleaned: CleanedSegment, for sources: [Segment], endOffset: Int64) throws(LogError) {
+    /// Returns false and leaves everything as it was when a segment is not there any more; throws and does so when one
+    /// is damaged, or when the disk fails before the swap is decided. When it fails later, the log is fenced and reads
+    /// on from the files that are open; the next opening finishes the swap.
+    func swap(_ cleaned: CleanedSegment, for sources: [Segment], endOffset: Int64) throws(LogError) -> Bool {
         try self.compaction.withLock { state throws(LogError) in
-            let dirtyIndexes = try self.beginSwap(of: sources)
+            guard let dirtyIndexes = try self.beginSwap(of: sources) else { return false }
+            let lastAppendMs = sources.map(\.lastAppendMs).max() ?? 0
+            let replaced = Set(sources.map(\.baseOffset))
+            let start = self.shared.withLock { $0.segments[0].baseOffset }
             var decided = state.file
             decided.gapsBefore = max(decided.gapsBefore, endOffset)
+            // Of segments that are gone nothing need be known.
+            decided.appended = decided.appended.filter { $0.key >= start && !replaced.contains($0.key) }
+            decided.appended[cleaned.baseOffset] = max(lastAppendMs, 0)
             let settled = decided
-            decided.installs = CleanedSegment.kinds.map { SegmentFileName(cleaned.baseOffset, $0) }
+            decided.installs = cleaned.kinds.map { SegmentFileName(cleaned.baseOffset, $0) }
             decided.removals = Self.replacedFiles(sources, installs: decided.installs)
             do throws(LogError) {
                 try decided.write(in: self.directory, on: self.fileSystem)
@@ -220,12 +231,13 @@ extension PartitionLog {
             }
             try self.fencing { () throws(FileSystemError) in try self.exchangeFiles(decided) }
             self.endSwap(
-                of: sources, with: self.segment(cleaned, lastAppendMs: sources.last?.lastAppendMs ?? 0),
+                of: sources, with: self.segment(cleaned, lastAppendMs: lastAppendMs),
                 gapsBefore: settled.gapsBefore)
             state.file = settled
             state.isStale = true
             try settled.write(in: self.directory, on: self.fileSystem)
             state.isStale = false
+            return true
         }
     }
 
@@ -238,8 +250,9 @@ extension PartitionLog {
         .filter { !installs.contains($0) }
     }
 
-    /// Makes the sources safe to replace; returns those that wait for a sync of their indexes.
-    private func beginSwap(of sources: [Segment]) throws(LogError) -> [Segment] {
+    /// Makes the sources safe to replace; returns those that wait for a sync of their indexes, or nil when the sources
+    /// are not there any more, or not flushed.
+    private func beginSwap(of sources: [Segment]) throws(LogError) -> [Segment]? {
         try self.writer.withLock { writer throws(LogError) in
             try self.checkWritable()
             let (segments, damage) = self.shared.withLock { ($0.segments, $0.damage) }
@@ -251,11 +264,7 @@ extension PartitionLog {
                 first + sources.count < segments.count,
                 zip(segments[first...], sources).allSatisfy({ $0 === $1 }),
                 !writer.dirtySegments.contains(where: { dirty in sources.contains { $0 === dirty } })
-            else {
-                throw .malformed(
-                    path: self.directory,
-                    reason: "the segment at offset \(sources.first?.baseOffset ?? 0) was deleted while it was cleaned")
-            }
+            else { return nil }
             try disk { () throws(FileSystemError) in
                 for (index, segment) in sources.enumerated() {
                     do throws(FileSystemError) {

@@ -8,8 +8,8 @@ import Synchronization
 /// The log of one partition: a directory of segments, written at its end and read anywhere.
 ///
 /// Threads: one writer at a time (append, roll, retention, close), which holds the writer's lock while it works on the
-/// disk; one flush at a time, beside the writer; readers from any thread, who wait for neither. What all need lies under
-/// a lock of its own that is held for moments and never while the disk is touched.
+/// disk; one flush at a time and one cleaning at a time, beside the writer; readers from any thread, who wait for none
+/// of them. What all need lies under a lock of its own that is held for moments and never while the disk is touched.
 ///
 /// Invariants:
 /// - log start ≤ high watermark ≤ end, recovery point ≤ synced ≤ flushed ≤ end; all of them only grow.

@@ -190,8 +190,8 @@ public enum BrokerConfigDefinitions {
         ConfigDefinition(
             "log.cleaner.io.max.bytes.per.second", .double, "52428800",
             """
-            The most bytes per second that compaction reads and writes together, so that it leaves the disk to \
-            producers and consumers. Kafka sets no limit.
+            The most bytes per second that compaction reads and writes together, so that it leaves disk and processor \
+            to producers and consumers; of compressed records the inflated bytes count. Kafka sets no limit.
             """,
             kafka: "1.7976931348623157E308", update: .clusterWide),
         ConfigDefinition(

@@ -325,37 +325,143 @@ struct CompactionTests {
         #expect(try log.keyedRecords().map(\.offset) == Array(290..<log.endOffset))
     }
 
-    @Test("retention, a deleted segment, an abandoned log and a second cleaning each have their way")
-    func conflicts() throws {
+    @Test("a writer, a reader, the recovery point and a cleaner on threads of their own do not disturb one another")
+    func threads() async throws {
         var config = LogConfig.compacted
-        config.segmentBytes = 50_000
+        config.segmentBytes = 8_000
         let log = try self.open(config)
-        for index in 0..<60 { try log.put(keyed("k\(index % 3)=\(String(repeating: "v", count: 6_000))\(index)")) }
+        let isDone = Flag()
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            group.addTask {
+                defer { isDone.raise() }
+                for offset in 0..<1_500 {
+                    try log.put(keyed("k\(offset % 40)=v\(offset)"))
+                    if offset % 20 == 19 {
+                        try log.flush()
+                        log.advanceHighWatermark(to: log.flushedOffset)
+                    }
+                    if offset % 300 == 299 { _ = try log.advanceRecoveryPoint(force: true) }
+                }
+                return 1
+            }
+            group.addTask {
+                while !isDone.isRaised {
+                    for record in try log.keyedRecords(from: 0, maxBytes: 3_000)
+                    where record.value != "v\(record.offset)" || record.key != "k\(record.offset % 40)" {
+                        throw TestFailure("read \(record)")
+                    }
+                    _ = try log.offsetForTimestamp(testNow)
+                }
+                return 1
+            }
+            group.addTask {
+                var replaced = 0
+                while !isDone.isRaised { replaced += try log.clean().segmentsReplaced }
+                return replaced
+            }
+            var replaced = 0
+            for try await count in group { replaced += count }
+            #expect(replaced > 2)
+        }
+        try log.seal()
+        try log.clean()
+        #expect(try log.keyedRecords().map(\.offset) == Array(1_460..<1_500))
+        try log.close()
+        #expect(try self.open(config).keyedRecords().count == 40)
+    }
+
+    @Test("segments that are deleted while they are cleaned stay deleted", arguments: 1...8)
+    func conflicts(call: Int) throws {
+        var config = LogConfig.compacted
+        config.segmentBytes = 100_000
+        let log = try self.open(config)
+        for index in 0..<100 { try log.put(keyed("k\(index % 30)=\(String(repeating: "v", count: 9_000))\(index)")) }
         try log.seal()
         let options = CompactionOptions(mapByteCount: 1 << 20, now: testNow, seed: testSeed)
-        var inner: CompactionResult?
-        // Records are deleted while they are cleaned: the swap is refused.
-        #expect(throws: LogError.self) {
-            try log.compact(options) { _ in
-                if inner == nil {
-                    inner = try? log.compact(options) { _ in true }
-                    try? log.deleteRecords(before: 30)
-                    _ = try? log.applyRetention(now: testNow)
-                }
-                return true
+        var calls = 0
+        let result = try log.compact(options) { _ in
+            calls += 1
+            if calls == call {
+                #expect((try? log.compact(options) { _ in true }) == CompactionResult())
+                _ = try? log.deleteRecords(before: 85)
+                _ = try? log.applyRetention(now: testNow)
             }
+            return true
         }
-        #expect(inner == CompactionResult())
-        #expect(log.refusal == nil && log.logStartOffset == 30)
+        #expect(result.wasStopped == (calls >= call), "\(calls) calls")
+        #expect(log.refusal == nil)
+        if !result.wasStopped {
+            try log.deleteRecords(before: 85)
+            try log.applyRetention(now: testNow)
+        }
+        #expect(log.logStartOffset == 85)
         try log.clean()
-        #expect(try log.keyedRecords().map(\.offset) == [57, 58, 59])
-        for index in 0..<60 { try log.put(keyed("k\(index % 3)=\(String(repeating: "v", count: 6_000))\(index)")) }
+        #expect(try log.keyedRecords().map(\.offset) == Array(85..<100))
+        try log.close()
+        #expect(try self.open(config).keyedRecords().map(\.offset).last == 99)
+        let left = try POSIXFileSystem().list(self.directory.path)
+        #expect(!left.contains { $0.hasSuffix(".swap") || $0.hasSuffix(".cleaned") })
+    }
+
+    @Test("a log that is abandoned while it is cleaned keeps its files, and the cleaning ends")
+    func abandoned() throws {
+        let log = try self.open()
+        for index in 0..<100 { try log.put(keyed("k\(index % 3)=\(String(repeating: "v", count: 9_000))")) }
         try log.seal()
+        let path = self.directory.path + "/" + segmentFile(0, "log")
+        let before = try RawFile.read(path)
+        let options = CompactionOptions(mapByteCount: 1 << 20, now: testNow, seed: testSeed)
         #expect(throws: LogError.self) {
             try log.compact(options) { _ in
                 log.abandon()
                 return true
             }
         }
+        #expect(try RawFile.read(path) == before)
     }
+
+    @Test("a cleaned segment is as old as what it was made from, over restarts, too")
+    func age() throws {
+        let clock = VirtualClock(wallMs: testNow)
+        let disk = SimulatedFileSystem(directories: ["/data"], clock: clock)
+        var config = LogConfig.compacted
+        config.isDeleted = true
+        config.retentionMs = 10_000
+        var log = try PartitionLog.openTest("/data", fileSystem: disk, config: config)
+        try log.put(keyed("a=1"), keyed("a=2"))
+        try log.seal()
+        try log.put(keyed("b=1", timestamp: testNow + 9_000), now: testNow + 9_000)
+        clock.advance(by: .seconds(9))
+        try log.clean(now: clock.wallMs)
+        #expect(log.segmentCount == 2)
+        try log.close()
+        log = try PartitionLog.openTest("/data", fileSystem: disk, config: config, now: clock.wallMs)
+        log.advanceHighWatermark(to: log.endOffset)
+        #expect(try log.applyRetention(now: testNow + 10_000).isEmpty)
+        #expect(try log.applyRetention(now: testNow + 10_001).map(\.baseOffset) == [0])
+        #expect(try log.keyedRecords().map(\.key) == ["b"])
+    }
+
+    @Test("the compaction file is read as it was written, and anything else is refused")
+    func noteOnDisk() throws {
+        var file = CompactionFile(cleanedOffset: 7, gapsBefore: 9, appended: [0: 5, 8: 6])
+        #expect(try CompactionFile.parse(file.text, path: "x") == file)
+        file.installs = [SegmentFileName(3, .log)]
+        file.removals = [SegmentFileName(5, .txnindex)]
+        #expect(try CompactionFile.parse(file.text, path: "x") == file)
+        for line in [
+            "cleaned", "cleaned -1", "gaps x", "install ../../etc", "remove", "appended 1", "other 1", "cleaned 1 2",
+        ] {
+            #expect(throws: LogError.self, "\(line)") { try CompactionFile.parse("0\n1\n\(line)\n", path: "x") }
+        }
+    }
+}
+
+/// Set by one thread, seen by others.
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isRaised: Bool { self.value.load(ordering: .acquiring) }
+
+    func raise() { self.value.store(true, ordering: .releasing) }
 }

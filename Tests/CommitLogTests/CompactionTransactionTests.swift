@@ -82,6 +82,25 @@ struct CompactionTransactionTests {
         #expect(try log.keyedRecords().map(\.value) == ["4"])
     }
 
+    @Test("of an index of aborted transactions the entries stay whose markers do")
+    func transactionIndex() throws {
+        let log = try PartitionLog.openTest(self.directory.path, config: .compacted)
+        try log.put(self.transactional(9, 0, ("a", "1")), marker(.abort, producer: 9), keyed("a=2"), keyed("a=3"))
+        try log.seal()
+        func entry(marker: Int64) -> [UInt8] {
+            var bytes: [UInt8] = []
+            bytes.appendBigEndian(Int16(0))
+            for field in [9, 0, marker, 0] { bytes.appendBigEndian(field) }
+            return bytes
+        }
+        // As Kafka writes them; one of them is of no transaction that is there.
+        let path = self.directory.path + "/" + segmentFile(0, "txnindex")
+        try RawFile.write(entry(marker: 1) + entry(marker: 77) + [1, 2, 3], to: path)
+        try log.clean()
+        #expect(try RawFile.read(path) == entry(marker: 1))
+        #expect(try self.markers(log) == [1])
+    }
+
     @Test("a scan tells committed from aborted, also of one producer, and open ones")
     func scan() {
         var scan = TransactionScan()

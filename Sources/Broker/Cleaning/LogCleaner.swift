@@ -132,6 +132,7 @@ final class LogCleaner: Sendable {
             let result = try partition.log.compact(options) { bytes in
                 self.keepPace(bytes, &budget, of: partition)
             }
+            // Either this one stops, or segments were deleted while they were cleaned: the rest can wait its turn.
             if result.wasStopped { return false }
             self.logger.info(
                 "compacted a log",

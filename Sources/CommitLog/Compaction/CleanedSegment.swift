@@ -45,8 +45,8 @@ final class CleanedSegment {
         self.buffer.reserveCapacity(Self.bufferByteCount)
     }
 
-    /// The files that it makes.
-    static let kinds: [SegmentFileName.Kind] = [.index, .timeindex, .log]
+    /// The files that it has made.
+    private(set) var kinds: [SegmentFileName.Kind] = [.index, .timeindex, .log]
 
     /// Adds a batch: a header and the records after it. Throws `malformed` when positions no longer fit into the index.
     func append(_ header: RecordBatchHeader, records: UnsafeRawBufferPointer) throws(LogError) {
@@ -88,9 +88,17 @@ final class CleanedSegment {
         }
     }
 
-    /// Writes what is left and puts all files and their names on stable storage.
-    func finish() throws(FileSystemError) {
+    /// Writes what is left, and an index of aborted transactions if it has entries, and puts all files and their names
+    /// on stable storage.
+    func finish(transactions: [UInt8]) throws(FileSystemError) {
         try self.writeBuffer()
+        if !transactions.isEmpty {
+            self.kinds.append(.txnindex)
+            let name = SegmentFileName(self.baseOffset, .txnindex).name + SegmentFileName.cleanedSuffix
+            let file = try self.fileSystem.open(self.directory + "/" + name, .createEmpty)
+            try file.write(transactions, at: 0)
+            try file.syncData()
+        }
         if let entry = self.indexer.timeEntry { try self.times.append(entry) }
         try self.log.syncData()
         try self.offsets.finish()
@@ -100,7 +108,7 @@ final class CleanedSegment {
 
     /// Removes the files again, as far as that can be done: what is left goes when the log is opened.
     func discard() {
-        for kind in Self.kinds {
+        for kind in self.kinds {
             let name = SegmentFileName(self.baseOffset, kind).name + SegmentFileName.cleanedSuffix
             try? SmallFile.remove(self.directory + "/" + name, from: self.fileSystem)
         }

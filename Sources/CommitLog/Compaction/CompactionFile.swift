@@ -14,6 +14,9 @@ struct CompactionFile: Sendable, Hashable {
     var cleanedOffset: Int64 = 0
     /// Offsets before it may be missing because of a cleaning, whatever `cleanup.policy` says today.
     var gapsBefore: Int64 = 0
+    /// When the last batch of a cleaned segment was appended, in wall-clock milliseconds, by the base of the segment:
+    /// the modification times of its files tell when it was cleaned.
+    var appended: [Int64: Int64] = [:]
     /// Files that replace those of their name: they wait under the name with `.swap` or `.cleaned` at the end.
     var installs: [SegmentFileName] = []
     /// Files that are gone once the others are in place.
@@ -24,7 +27,9 @@ struct CompactionFile: Sendable, Hashable {
 
     var text: String {
         CheckpointText.text(
-            ["cleaned \(self.cleanedOffset)", "gaps \(self.gapsBefore)"] + self.installs.map { "install \($0.name)" }
+            ["cleaned \(self.cleanedOffset)", "gaps \(self.gapsBefore)"]
+                + self.appended.sorted { $0.key < $1.key }.map { "appended \($0.key) \($0.value)" }
+                + self.installs.map { "install \($0.name)" }
                 + self.removals.map { "remove \($0.name)" })
     }
 
@@ -33,8 +38,10 @@ struct CompactionFile: Sendable, Hashable {
         var file = Self()
         for line in try CheckpointText.lines(of: text, path: path) {
             let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-            guard words.count == 2 else { throw Self.malformed(line, path) }
+            guard words.count == (words.first == "appended" ? 3 : 2) else { throw Self.malformed(line, path) }
             switch words[0] {
+            case "appended":
+                file.appended[try Self.offset(words[1], line, path)] = try Self.offset(words[2], line, path)
             case "cleaned": file.cleanedOffset = try Self.offset(words[1], line, path)
             case "gaps": file.gapsBefore = try Self.offset(words[1], line, path)
             case "install": file.installs.append(try Self.fileName(words[1], line, path))

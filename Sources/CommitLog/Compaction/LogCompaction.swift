@@ -23,6 +23,8 @@ final class LogCompaction {
     private var pacedBytes: Int64 = 0
     /// Bytes written by the segments that are done.
     private var writtenBytes: Int64 = 0
+    /// Bytes that compressed records had more than they have on disk: they cost no disk, but they cost time.
+    private var inflatedBytes: Int64 = 0
 
     /// Bytes between two calls of `pace`.
     private static let paceIntervalBytes: Int64 = 256 << 10
@@ -76,12 +78,18 @@ final class LogCompaction {
     private func groups(_ views: [PartitionLog.ReadView]) throws(LogError) -> [Range<Int>] {
         var segments: [SegmentGroups.Segment] = []
         for view in views {
-            try disk { () throws(FileSystemError) in try view.segment.loadIndexes() }
-            let (offsets, times) = view.segment.state.withLock { ($0.offsetIndex?.count, $0.timeIndex?.count) }
+            // Told from the sizes of the files, so that they need not be opened.
+            let (offsets, times) = try disk { () throws(FileSystemError) in
+                (
+                    try self.log.fileSystem.status(view.segment.path(.index))?.size ?? 0,
+                    try self.log.fileSystem.status(view.segment.path(.timeindex))?.size ?? 0
+                )
+            }
             segments.append(
                 SegmentGroups.Segment(
                     baseOffset: view.segment.baseOffset, endOffset: view.endOffset, sizeInBytes: view.segment.size,
-                    offsetIndexCount: offsets ?? 0, timeIndexCount: times ?? 0))
+                    offsetIndexCount: Int(clamping: offsets) / OffsetIndexEntry.byteCount,
+                    timeIndexCount: Int(clamping: times) / TimeIndexEntry.byteCount))
         }
         return SegmentGroups.plan(segments, config: self.config)
     }
@@ -122,7 +130,14 @@ final class LogCompaction {
         if offset > segment.baseOffset {
             position = try segment.locate(offset, before: segment.size, skipping: [])?.position ?? segment.size
         }
-        let file = try disk { () throws(FileSystemError) in try segment.logFile() }
+        // A file of its own, which is closed when the next one begins: the log keeps those open that consumers read.
+        let file: any LogFile
+        do throws(FileSystemError) {
+            file = try self.log.fileSystem.open(segment.path(.log), .read)
+        } catch {
+            if error.isNotFound { throw self.stop() }
+            throw .storage(error)
+        }
         self.reader.begin(file, from: position, to: segment.size, offset: segment.baseOffset)
     }
 
@@ -218,16 +233,20 @@ final class LogCompaction {
                 indexIntervalBytes: self.config.indexIntervalBytes, fileSystem: self.log.fileSystem)
         }
         do throws(LogError) {
+            var transactions = try self.transactionIndex(of: group)
             for view in group {
                 try self.begin(view, at: 0)
                 while let batch = try self.reader.next() {
-                    try self.write(batch, to: cleaned, map, &filter)
+                    let stays = try self.write(batch, to: cleaned, map, &filter)
+                    if stays, batch.header.isControl { transactions.keeps(markerAt: batch.header.baseOffset) }
                     try self.keepPace(writing: cleaned.size)
                 }
             }
-            try disk { () throws(FileSystemError) in try cleaned.finish() }
-            try self.log.swap(
+            let index = transactions.bytes
+            try disk { () throws(FileSystemError) in try cleaned.finish(transactions: index) }
+            let isDone = try self.log.swap(
                 cleaned, for: group.map(\.segment), endOffset: group[group.count - 1].endOffset)
+            if !isDone { throw self.stop() }
         } catch {
             // Of a log that is closed the directory may be another's by now; of one that is fenced the swap may count.
             if self.log.refusal == nil { cleaned.discard() }
@@ -253,19 +272,31 @@ final class LogCompaction {
         return true
     }
 
+    private func transactionIndex(of group: [PartitionLog.ReadView]) throws(LogError) -> TransactionIndexFilter {
+        var files: [[UInt8]] = []
+        for view in group {
+            let file = try SmallFile.read(view.segment.path(.txnindex), from: self.log.fileSystem)
+            if let file { files.append(file) }
+        }
+        return TransactionIndexFilter(files)
+    }
+
     /// A cleaning that fills the disk would stop the appends of all partitions.
     private func checkSpace(for byteCount: Int64) throws(LogError) {
         let free = try disk { () throws(FileSystemError) in try self.log.fileSystem.freeSpace(self.log.directory) }
-        guard free < byteCount else { return }
+        let needed = byteCount + max(self.options.reservedBytes, 0)
+        guard free < needed else { return }
         throw .storage(
             FileSystemError(
                 .freeSpace, path: self.log.directory, errorNumber: 28,
-                message: "compaction needs up to \(byteCount) bytes for a while, \(free) are free"))
+                message: "compaction needs up to \(byteCount) bytes for a while and leaves "
+                    + "\(self.options.reservedBytes) free, but there are \(free)"))
     }
 
+    /// Writes what stays of a batch; false when nothing does.
     private func write(
         _ batch: BatchReader.Batch, to cleaned: CleanedSegment, _ map: OffsetMap, _ filter: inout CompactionFilter
-    ) throws(LogError) {
+    ) throws(LogError) -> Bool {
         let rebuilder = self.rebuilder
         let output = try self.withVerdict(of: batch, map, &filter) {
             verdict, records throws(RecordError) -> (header: RecordBatchHeader, bytes: ByteBuffer?)? in
@@ -276,12 +307,16 @@ final class LogCompaction {
             case .rebuild(let rebuild): return try rebuilder.rebuilt(batch.header, records: records, rebuild)
             }
         }
-        guard let output else { return }
-        guard let bytes = output.bytes else { return try cleaned.append(output.header, records: batch.records) }
+        guard let output else { return false }
+        guard let bytes = output.bytes else {
+            try cleaned.append(output.header, records: batch.records)
+            return true
+        }
         let written = bytes.withUnsafeReadableBytes { bytes in
             Result { () throws(LogError) in try cleaned.append(output.header, records: bytes) }
         }
         try written.get()
+        return true
     }
 
     /// Asks the filter about a batch and hands its verdict on, with the records inflated.
@@ -312,6 +347,7 @@ final class LogCompaction {
     ) throws(LogError) -> Value {
         do throws(RecordError) {
             guard let inflated = try self.rebuilder.inflate(batch) else { return try body(batch.records) }
+            self.inflatedBytes += max(Int64(inflated.readableBytes - batch.records.count), 0)
             let result = inflated.withUnsafeReadableBytes { bytes in
                 Result { () throws(RecordError) in try body(bytes) }
             }
@@ -330,14 +366,17 @@ final class LogCompaction {
 
     /// Tells how much was read and written, and ends the cleaning when it shall end.
     private func keepPace(writing size: Int64 = 0) throws(LogError) {
-        let done = self.reader.bytesRead + self.writtenBytes + size
+        let done = self.reader.bytesRead + self.inflatedBytes + self.writtenBytes + size
         guard done - self.pacedBytes >= Self.paceIntervalBytes else { return }
         let bytes = done - self.pacedBytes
         self.pacedBytes = done
         if let refusal = self.log.refusal { throw refusal }
-        guard self.pace(bytes) else {
-            self.result.wasStopped = true
-            throw .closed(self.log.topicPartition)
-        }
+        if !self.pace(bytes) { throw self.stop() }
+    }
+
+    /// Ends the cleaning before its end; what is thrown is seen by nobody.
+    private func stop() -> LogError {
+        self.result.wasStopped = true
+        return .closed(self.log.topicPartition)
     }
 }

@@ -35,11 +35,14 @@ final class OffsetMap {
     init?(byteCount: Int) {
         self.slotCount = max(byteCount / Self.bytesPerKey, 2)
         self.countMax = max(self.slotCount / 5 * 4, 1)
-        guard let memory = calloc(self.slotCount, Self.bytesPerKey) else { return nil }
+        // Not from the allocator, which would keep the room for later.
+        let memory = mmap(
+            nil, self.slotCount * Self.bytesPerKey, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0)
+        guard let memory, memory != UnsafeMutableRawPointer(bitPattern: -1) else { return nil }
         self.slots = memory.bindMemory(to: Slot.self, capacity: self.slotCount)
     }
 
-    deinit { free(self.slots) }
+    deinit { munmap(self.slots, self.slotCount * Self.bytesPerKey) }
 
     /// Notes that a key has a record at an offset; of several the largest counts. False when there is no room for one
     /// more key.
