@@ -18,6 +18,11 @@ public final class Housekeeping {
     /// Retention is first looked at this long after the start, as in Kafka, so that it does not slow the start down.
     static let firstRetentionDelay = TimeAmount.seconds(30)
 
+    /// How often it is looked whether a crash would make the next start slow.
+    static let recoveryCheckInterval = TimeAmount.seconds(1)
+    /// Bytes of all partitions that may have to be read after a crash: about half a second for a start.
+    static let bytesToRecoverMax: Int64 = 1 << 30
+
     private let broker: Broker
     private var tasks: [RepeatedTask] = []
     /// Since when partitions with `flush.ms` have had something to flush, in nanoseconds of the monotonic clock.
@@ -50,6 +55,10 @@ public final class Housekeeping {
                 initialDelay: Self.flushCheckInterval,
                 delay: Self.flushCheckInterval
             ) { _ in bound.value.flushWhatIsDue() },
+            eventLoop.scheduleRepeatedTask(
+                initialDelay: Self.recoveryCheckInterval,
+                delay: Self.recoveryCheckInterval
+            ) { _ in bound.value.writeCheckpoints(ifAbove: Self.bytesToRecoverMax) },
         ]
     }
 
@@ -94,10 +103,12 @@ public final class Housekeeping {
         return reading.nowMs
     }
 
-    private func writeCheckpoints() {
+    /// - Parameter minimumBytes: leaves them as they are while a start would have less to read.
+    private func writeCheckpoints(ifAbove minimumBytes: Int64 = -1) {
         let broker = self.broker
         broker.admin.submit {
             do {
+                if minimumBytes >= 0, broker.logs.bytesToRecover <= minimumBytes { return }
                 try broker.logs.checkpoint()
             } catch {
                 broker.logger.error(

@@ -6,31 +6,41 @@ import Logging
 import Synchronization
 
 extension LogDirectory {
-    /// Flushes all logs, moves their recovery points as far as it pays (see `PartitionLog.advanceRecoveryPoint`), and
-    /// writes all three checkpoints. To be called every minute or so. Logs that fail are fenced and keep their old
+    /// Flushes all logs, moves their recovery points as far as it pays, and writes all three checkpoints. To be called
+    /// every minute or so, and when `bytesToRecover` has become large. Logs that fail are fenced and keep their old
     /// recovery points; the others go on.
+    ///
+    /// Many logs are written out together, without holding up their writers for a sync.
     public func checkpoint(force: Bool = false) throws(LogError) {
-        var withoutRoom: [TopicPartition] = []
-        for (partition, log) in self.logs {
-            do throws(LogError) {
-                _ = try log.advanceRecoveryPoint(force: force)
-            } catch {
-                if error.isFull {
-                    withoutRoom.append(partition)
-                    continue
+        let logs = self.logs
+        var moves: [TopicPartition: PartitionLog.RecoveryPointMove] = [:]
+        var failures = CheckpointFailures()
+        var isSynced = false
+        if logs.count >= Self.bulkCount {
+            let minimumBytes = force ? 0 : PartitionLog.bulkRecoveryIntervalBytes
+            for (partition, log) in logs {
+                failures.run(partition) { () throws(LogError) in
+                    moves[partition] = try log.prepareRecoveryPoint(minimumBytes: minimumBytes)
                 }
-                self.logger?.error(
-                    "the recovery point stays where it is",
-                    metadata: ["partition": "\(partition)", "error": "\(error)"])
+            }
+            // Where that fails, each log finds out for itself.
+            isSynced = (try? self.fileSystem.syncEverything(self.path)) == true
+        }
+        for (partition, log) in logs {
+            failures.run(partition) { () throws(LogError) in
+                if isSynced {
+                    try log.finishRecoveryPoint(moves[partition])
+                } else {
+                    _ = try log.advanceRecoveryPoint(force: force)
+                }
             }
         }
-        if let first = withoutRoom.first {
-            self.logger?.warning(
-                "no room on the disk: recovery points stay where they are, and a crash would make the next start slower",
-                metadata: ["partition": "\(first)", "partitions": "\(withoutRoom.count)"])
-        }
+        failures.report(to: self.logger)
         try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }
     }
+
+    /// Bytes that a start would have to read if the broker died now. Linear in the number of logs.
+    public var bytesToRecover: Int64 { self.logs.values.reduce(0) { $0 + $1.bytesToRecover } }
 
     /// Writes the log start offsets down, so that deleted records stay deleted: before DeleteRecords is answered.
     public func checkpointLogStartOffsets() throws(LogError) {
@@ -86,6 +96,35 @@ extension LogDirectory {
                 if offset > 0 || checkpoint != .logStartOffset { offsets[partition] = offset }
             }
             try checkpoint.write(offsets, in: self.path, to: self.fileSystem)
+        }
+    }
+}
+
+/// The logs whose recovery points stay where they are.
+private struct CheckpointFailures {
+    private var failed: [TopicPartition: LogError] = [:]
+
+    mutating func run(_ partition: TopicPartition, _ work: () throws(LogError) -> Void) {
+        do throws(LogError) { try work() } catch { self.failed[partition] = error }
+    }
+
+    func report(to logger: Logger?) {
+        var withoutRoom: [TopicPartition] = []
+        for (partition, error) in self.failed {
+            // Deleted meanwhile.
+            if case .closed = error { continue }
+            if error.isFull {
+                withoutRoom.append(partition)
+            } else {
+                logger?.error(
+                    "the recovery point stays where it is",
+                    metadata: ["partition": "\(partition)", "error": "\(error)"])
+            }
+        }
+        if let first = withoutRoom.min() {
+            logger?.warning(
+                "no room on the disk: recovery points stay where they are, and a crash would make the next start slower",
+                metadata: ["partition": "\(first)", "partitions": "\(withoutRoom.count)"])
         }
     }
 }

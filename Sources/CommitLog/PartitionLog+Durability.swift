@@ -88,34 +88,6 @@ extension PartitionLog {
         writer.directoryIsDirty = false
     }
 
-    /// Bytes that may have to be read after a crash before it pays to sync indexes and snapshots: with thousands of
-    /// partitions that write little, the syncs would cost more than they save.
-    public static let recoveryIntervalBytes: Int64 = 4 << 20
-
-    /// Flushes, and moves the recovery point to the end of the log when more than `recoveryIntervalBytes` were appended
-    /// since it moved, or if `force` is set: then indexes, leader epochs and a producer snapshot are on stable storage
-    /// as well. Returns the recovery point, for the caller to write to the data directory's checkpoint.
-    ///
-    /// Also closes the files of segments that nobody reads. To be called every minute or so. Throws `full` where there
-    /// is no room for all that; the recovery point then stays where it is, and the log goes on.
-    public func advanceRecoveryPoint(force: Bool = false) throws(LogError) -> Int64 {
-        // The long part of it without the writer's lock.
-        try self.flush()
-        return try self.withSyncingAndWriter { writer throws(LogError) in
-            try self.checkWritable()
-            try self.flush(&writer)
-            let segments = self.shared.withLock { $0.segments }
-            for segment in segments.dropLast() { segment.releaseIdleFiles() }
-            guard writer.endOffset > self.recoveryPoint,
-                force || writer.bytesAfterRecoveryPoint >= Self.recoveryIntervalBytes
-            else { return self.recoveryPoint }
-            try self.writeEverythingElse(&writer, syncing: true)
-            self.atomicRecoveryPoint.store(writer.endOffset, ordering: .releasing)
-            writer.bytesAfterRecoveryPoint = 0
-            return writer.endOffset
-        }
-    }
-
     /// Closes the log in order: flushes, trims and syncs the indexes, writes the leader epochs and a snapshot. The next
     /// opening may be `.clean` if and only if this returned. After it, everything throws `closed`. It throws `full` where
     /// there is no room for what has to be written; the batches are flushed all the same.
@@ -142,7 +114,7 @@ extension PartitionLog {
     }
 
     /// Runs `body` while nobody else syncs or appends.
-    private func withSyncingAndWriter<Result: Sendable>(
+    func withSyncingAndWriter<Result: Sendable>(
         _ body: (inout Writer) throws(LogError) -> Result
     ) throws(LogError) -> Result {
         try self.syncing.withLock { _ throws(LogError) in
@@ -164,7 +136,7 @@ extension PartitionLog {
     }
 
     /// Writes what recovery relies on besides the batches.
-    private func writeEverythingElse(_ writer: inout Writer, syncing: Bool) throws(LogError) {
+    func writeEverythingElse(_ writer: inout Writer, syncing: Bool) throws(LogError) {
         let segments = writer.dirtyIndexes + [writer.active]
         try self.fencingUnlessFull { () throws(FileSystemError) in
             for segment in segments {

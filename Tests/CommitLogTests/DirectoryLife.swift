@@ -88,10 +88,19 @@ final class DirectoryLife {
         self.generator = SeededGenerator(seed: seed)
     }
 
-    /// After this returns, the records of a log are acknowledged. The one place that knows how: whatever makes appends
-    /// durable in another way belongs here.
-    static func acknowledge(_ log: PartitionLog, in directory: LogDirectory) throws {
-        try log.flush()
+    /// The way into the journal of the directory that is open.
+    private var lane: JournalLane?
+
+    /// After this returns, the records of a log are acknowledged: by the journal if there is a way into it, by the
+    /// segments if not.
+    static func acknowledge(_ log: PartitionLog, _ lane: JournalLane?) throws {
+        if let lane {
+            var outcome: Result<Void, LogError> = .success(())
+            lane.commit([log]) { outcome = $1 }
+            try outcome.get()
+        } else {
+            try log.flush()
+        }
         log.advanceHighWatermark(to: log.flushedOffset)
     }
 
@@ -187,11 +196,16 @@ final class DirectoryLife {
     }
 
     private func open(leaving left: TopicPartition? = nil) throws -> LogDirectory {
-        let directory = try LogDirectory.open(fileSystem: self.disk, path: Self.path)
+        let directory = try LogDirectory.open(
+            fileSystem: self.disk, path: Self.path, journal: JournaledDirectory.options)
+        self.lane = nil
         guard let left else {
             let failures = try directory.openLogs(now: testNow) { Self.config(for: $0) }
             if let failure = failures.first { throw failure.error }
             self.takeOpened(directory)
+            directory.journal.onWork {}
+            try directory.startJournal()
+            self.lane = directory.journal.makeLane()
             return directory
         }
         for partition in try directory.partitions() where partition != left {
@@ -221,6 +235,7 @@ final class DirectoryLife {
     }
 
     private func appendSomewhere(in directory: LogDirectory) throws {
+        directory.journal.maintain()
         let partitions = directory.logs.keys.sorted()
         for _ in 0..<4 {
             guard let partition = partitions.randomElement(using: &self.generator) else { return }
@@ -244,7 +259,7 @@ final class DirectoryLife {
         }
         for result in log.append(batches, leaderEpoch: Int32(self.ids), now: testNow) { _ = try result.get() }
         guard acknowledges else { return }
-        try Self.acknowledge(log, in: directory)
+        try Self.acknowledge(log, self.lane)
         self.promise.partitions[partition]?.acknowledged = log.endOffset
     }
 

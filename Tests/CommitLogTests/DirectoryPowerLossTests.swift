@@ -111,7 +111,8 @@ struct DirectoryPowerLossTests {
     // MARK: - What must hold
 
     private static func reopen(_ disk: SimulatedFileSystem) throws -> LogDirectory {
-        let directory = try LogDirectory.open(fileSystem: disk, path: DirectoryLife.path)
+        let directory = try LogDirectory.open(
+            fileSystem: disk, path: DirectoryLife.path, journal: JournaledDirectory.options)
         let failures = try directory.openLogs(now: testNow) { DirectoryLife.config(for: $0) }
         if let failure = failures.first { throw TestFailure("\(failure.partition): \(failure.error)") }
         return directory
@@ -223,7 +224,7 @@ struct DirectoryPowerLossTests {
             guard log.endOffset == 0, log.logStartOffset == 0 else { throw TestFailure("\(free) is not made anew") }
             try log.put(batch("new"))
         }
-        for log in directory.logs.values { try DirectoryLife.acknowledge(log, in: directory) }
+        for log in directory.logs.values { try DirectoryLife.acknowledge(log, nil) }
         return more
     }
 }

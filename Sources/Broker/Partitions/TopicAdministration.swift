@@ -267,8 +267,12 @@ extension Broker {
             now: now
         )
         let madeByName = Dictionary(uniqueKeysWithValues: zip(missing, made))
+        let opened = try self.openLogs(
+            names.filter { madeByName[$0] == nil }, of: topic, config: logConfig, now: now)
         for name in names {
-            let log = try madeByName[name] ?? self.openLog(name, of: topic, config: logConfig, now: now)
+            guard let log = madeByName[name] ?? opened[name] else {
+                preconditionFailure("a log was neither made nor opened")
+            }
             // The only replica: everything that survived is committed.
             log.advanceHighWatermark(to: log.endOffset)
             partitions.append(
@@ -283,6 +287,34 @@ extension Broker {
             )
         }
         self.topics.put(self.served(topic, config, partitions))
+    }
+
+    /// Opens logs on the reader threads, as a start after a crash may have much to read.
+    private func openLogs(
+        _ names: [TopicPartition],
+        of topic: TopicImage,
+        config: LogConfig,
+        now: Int64
+    ) throws -> [TopicPartition: PartitionLog] {
+        let results = WorkQueue<(TopicPartition, Result<PartitionLog, any Error>)>()
+        for name in names {
+            let isAccepted = self.readers.submit {
+                _ = results.append(
+                    (name, Result { try self.openLog(name, of: topic, config: config, now: now) }))
+            }
+            if !isAccepted { throw BrokerShuttingDown() }
+        }
+        var logs: [TopicPartition: PartitionLog] = [:]
+        var failure: (any Error)?
+        for _ in names {
+            guard let (name, result) = results.takeFirst() else { break }
+            switch result {
+            case .success(let log): logs[name] = log
+            case .failure(let error): failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        return logs
     }
 
     private func openLog(
