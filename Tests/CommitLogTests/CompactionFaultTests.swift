@@ -13,8 +13,15 @@ import Testing
 struct CompactionFaultTests {
     private static let config: LogConfig = {
         var config = LogConfig.compacted
-        config.segmentBytes = 900
+        config.segmentBytes = 2_400
         config.deleteRetentionMs = 0
+        return config
+    }()
+
+    /// Segments are small when they are written, so that several become one, and some vanish whole.
+    private static let configOfWriter: LogConfig = {
+        var config = Self.config
+        config.segmentBytes = 600
         return config
     }()
 
@@ -23,7 +30,7 @@ struct CompactionFaultTests {
         let disk = SimulatedFileSystem(directories: ["/data"])
         var model = KeyedModel()
         var generator = SeededGenerator(seed: seed)
-        let log = try PartitionLog.openTest("/data", fileSystem: disk, config: self.config)
+        let log = try PartitionLog.openTest("/data", fileSystem: disk, config: self.configOfWriter)
         for step in 0..<36 {
             var shape = KeyedShape(records: [], codec: CompressionCodec.allCases.randomElement(using: &generator)!)
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
@@ -90,14 +97,16 @@ struct CompactionFaultTests {
         #expect(try model.problem(of: log) == nil)
         let changes = whole.changeCount - before
         #expect(changes > 40)
+        // Which of several names a crash keeps is a matter of chance, so each step is crashed several times.
+        let losses = [PowerLoss.everything, .nothing] + Array(repeating: .arbitrary, count: 6)
         for change in 0..<changes {
             let disk = prepared.copy()
             let log = try Self.open(disk)
             disk.inject(.powerLoss(afterByteCount: change * 53 % 700), atChange: disk.changeCount + change)
             #expect(throws: LogError.self, "seed \(seed) change \(change)") { try log.clean() }
-            for (index, loss) in [PowerLoss.everything, .arbitrary, .arbitrary, .nothing].enumerated() {
+            for (index, loss) in losses.enumerated() {
                 let copy = disk.copy()
-                var generator = SeededGenerator(seed: seed &* 100_000 &+ UInt64(change * 4 + index))
+                var generator = SeededGenerator(seed: seed &* 100_000 &+ UInt64(change * losses.count + index))
                 copy.crash(loss, using: &generator)
                 try Self.check(copy, model, way: change + index, "seed \(seed) change \(change) \(loss)")
             }
