@@ -272,7 +272,7 @@ extension PartitionLog {
             var scan = CheckedScan(
                 file: access == .mayWait ? file : CachedReads(file), from: first.position,
                 to: first.position + Int64(found.byteCount), regionEnd: place.regionEnd,
-                expecting: first.followsGap ? first.baseOffset - 1 : first.baseOffset,
+                expecting: first.expectedOffset,
                 upperOffset: place.upperOffset, window: window)
             if case .batch(let header, _) = try disk({ () throws(FileSystemError) in try scan.next() }),
                 header.baseOffset == first.baseOffset, header.lastOffset == first.lastOffset

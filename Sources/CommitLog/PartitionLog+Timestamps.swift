@@ -131,7 +131,7 @@ extension PartitionLog {
         return try CheckWindows.shared.withWindow { window throws(LogError) in
             var scan = CheckedScan(
                 file: file, from: first.position, to: view.endPosition,
-                expecting: first.followsGap ? first.baseOffset - 1 : first.baseOffset, upperOffset: view.endOffset,
+                expecting: first.expectedOffset, upperOffset: view.endOffset,
                 damage: view.damage, window: window)
             while true {
                 switch try disk({ () throws(FileSystemError) in try scan.next() }) {

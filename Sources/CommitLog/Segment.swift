@@ -44,8 +44,12 @@ final class Segment: Sendable {
         var position: Int64
         /// The position after the batch.
         var end: Int64
-        /// Offsets are missing before it, which compaction may have taken, or its header is damaged.
-        var followsGap = false
+        /// The first of the offsets that are missing before it, which compaction may have taken, or its header is
+        /// damaged; nil when none are, or that is not known.
+        var gapStart: Int64?
+
+        /// The offset that should be the first in what begins here.
+        var expectedOffset: Int64 { self.gapStart ?? self.baseOffset }
     }
 
     let topicPartition: TopicPartition
@@ -184,7 +188,7 @@ final class Segment: Sendable {
                 if header.lastOffset >= offset {
                     return Location(
                         baseOffset: header.baseOffset, lastOffset: header.lastOffset, position: position,
-                        end: scanner.position, followsGap: header.baseOffset > expected && !isKnown)
+                        end: scanner.position, gapStart: header.baseOffset > expected && !isKnown ? expected : nil)
                 }
                 expected = header.nextOffset
             case .damaged(let position, _):

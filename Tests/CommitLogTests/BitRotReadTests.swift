@@ -105,6 +105,17 @@ struct BitRotReadTests {
         }
     }
 
+    @Test("a wrong offset that only the batch after it disproves is found", arguments: [14, 17] as [Int64])
+    func offsetInsideOfTheSegment(offset: Int64) throws {
+        let log = try self.makeLog()
+        // The checksum does not cover it: 14 becomes 15, 17 becomes 19.
+        let position = try self.batchSize(10) * Int(offset - 10) + 7
+        try self.flip(self.path(10), at: position, xor: offset == 14 ? 1 : 2)
+        self.expectDamage(log, at: offset)
+        #expect(try self.survivors(log) == (0..<30).filter { $0 != offset })
+        #expect(try log.records(from: offset + 1, upTo: 20).first?.value.hasPrefix("\(101 + offset)-") == true)
+    }
+
     @Test("damage in the active segment is noted, and appends go on behind it")
     func activeSegment() throws {
         let log = try self.makeLog(25)

@@ -85,7 +85,7 @@ struct VerificationTests {
         #expect(findings.map(\.position) == [Int64(batchSize * 4), Int64(batchSize * 9)])
         #expect(findings.map(\.startOffset) == [14, 29])
         #expect(findings.map(\.endOffset) == [15, 30])
-        #expect(findings[0].advice.contains("offset 15"))
+        #expect(findings.first?.advice.contains("offset 15") == true)
         #expect(!summary.isSound && summary.errors == 2 && summary.batches == 28)
     }
 
