@@ -202,7 +202,7 @@ final class DirectoryLife {
         guard let left else {
             let failures = try directory.openLogs(now: testNow) { Self.config(for: $0) }
             if let failure = failures.first { throw failure.error }
-            self.takeOpened(directory)
+            try self.takeOpened(directory)
             directory.journal.onWork {}
             try directory.startJournal()
             self.lane = directory.journal.makeLane()
@@ -211,26 +211,35 @@ final class DirectoryLife {
         for partition in try directory.partitions() where partition != left {
             _ = try directory.openLog(partition, config: Self.config(for: partition), now: testNow)
         }
-        self.takeOpened(directory)
+        try self.takeOpened(directory)
         return directory
     }
 
     /// What was recovered is on stable storage when a directory has opened its logs.
-    private func takeOpened(_ directory: LogDirectory) {
+    private func takeOpened(_ directory: LogDirectory) throws {
         for (partition, log) in directory.logs {
+            let sent = self.promise.partitions[partition]?.sent.count ?? 0
+            guard log.endOffset <= sent else {
+                throw TestFailure("\(partition) ends at \(log.endOffset), and \(sent) records were sent")
+            }
             self.promise.partitions[partition]?.sent.removeSubrange(Int(log.endOffset)...)
             self.promise.partitions[partition]?.acknowledged = log.endOffset
         }
     }
 
     private func create(_ partitions: [TopicPartition], in directory: LogDirectory) throws {
-        let id = self.nextID()
+        var ids: [String: TopicID] = [:]
         for partition in partitions {
+            let id = ids[partition.topic] ?? self.nextID()
+            ids[partition.topic] = id
             let isRemade = self.promise.partitions[partition] != nil
             self.promise.partitions[partition] = DirectoryPromise.Partition(topicID: id, isRemade: isRemade)
         }
         try directory.createLogs(
-            partitions.map { LogDirectory.NewPartition($0, topicID: id, config: Self.config(for: $0)) }, now: testNow)
+            partitions.map {
+                LogDirectory.NewPartition(
+                    $0, topicID: ids[$0.topic] ?? .zero, config: Self.config(for: $0))
+            }, now: testNow)
         for partition in partitions { self.promise.partitions[partition]?.stage = .present }
     }
 
