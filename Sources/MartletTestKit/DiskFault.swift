@@ -14,7 +14,8 @@ import Darwin
 /// What a `SimulatedFileSystem` does instead of the operation that was asked of it.
 public enum DiskFault: Sendable, Hashable {
     /// Nothing of the operation happens, and it throws this error number. A sync that fails gives up what it should
-    /// have made durable, as Linux does: no later sync makes up for it.
+    /// have made durable, as Linux does: no later sync makes up for it. Where a sync of the whole file system fails,
+    /// the next sync of each file that lost something fails, too, once.
     case error(Int32)
     /// A write puts so many of its bytes into the file, then throws. Any other operation fails as a whole.
     case partialWrite(byteCount: Int, errorNumber: Int32)

@@ -9,6 +9,7 @@ struct SimulatedDirectory: Sendable {
     private(set) var durable: [String: Int] = [:]
     /// The changes between the two, oldest first.
     private(set) var unsynced: [UnsyncedChange] = []
+    private var hasUntoldError = false
 
     struct UnsyncedChange: Sendable {
         var change: Change
@@ -56,6 +57,19 @@ struct SimulatedDirectory: Sendable {
         for index in self.unsynced.indices { self.unsynced[index].isAbandoned = true }
     }
 
+    /// A sync of the whole file system failed; the next sync of each directory tells whose names were lost.
+    mutating func failSyncUntold() {
+        if self.unsynced.contains(where: { !$0.isAbandoned }) { self.hasUntoldError = true }
+        self.failSync()
+    }
+
+    /// Tells of that error, once.
+    mutating func takeUntoldError() -> Bool {
+        defer { self.hasUntoldError = false }
+        if self.hasUntoldError { self.failSync() }
+        return self.hasUntoldError
+    }
+
     /// Loses what the power takes.
     ///
     /// - Parameter survives: Says for the number of a transaction whether it reached the disk.
@@ -65,6 +79,7 @@ struct SimulatedDirectory: Sendable {
         }
         self.current = self.durable
         self.unsynced = []
+        self.hasUntoldError = false
     }
 
     private static func apply(_ change: Change, to entries: inout [String: Int]) {

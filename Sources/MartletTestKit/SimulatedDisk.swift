@@ -137,8 +137,10 @@ struct SimulatedDisk: Sendable {
         let inode = try self.existingInode(of: path)
         guard case .directory(var directory) = self.inodes[inode] else { throw ErrorNumber(ENOTDIR) }
         var mayOrphan = false
-        if fails { directory.failSync() } else { mayOrphan = directory.sync() }
+        let tellsError = directory.takeUntoldError()
+        if fails || tellsError { directory.failSync() } else { mayOrphan = directory.sync() }
         self.inodes[inode] = .directory(directory)
+        if tellsError { throw ErrorNumber(EIO) }
         if mayOrphan { self.collectGarbage() }
     }
 
@@ -147,10 +149,10 @@ struct SimulatedDisk: Sendable {
         for (inode, node) in self.inodes {
             switch node {
             case .file(var file):
-                if fails { file.failSync() } else { file.sync() }
+                if fails { file.failSyncUntold() } else { file.sync() }
                 self.inodes[inode] = .file(file)
             case .directory(var directory):
-                if fails { directory.failSync() } else { directory.sync() }
+                if fails { directory.failSyncUntold() } else { directory.sync() }
                 self.inodes[inode] = .directory(directory)
             }
         }

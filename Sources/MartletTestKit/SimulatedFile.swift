@@ -13,6 +13,7 @@ struct SimulatedFile: Sendable {
     /// The changes between the two, oldest first.
     private(set) var unsynced: [UnsyncedChange] = []
     var modificationTimeMs: Int64
+    private var hasUntoldError = false
 
     struct UnsyncedChange: Sendable {
         var change: Change
@@ -47,6 +48,19 @@ struct SimulatedFile: Sendable {
         for index in self.unsynced.indices { self.unsynced[index].isAbandoned = true }
     }
 
+    /// A sync of the whole file system failed. Whose bytes were lost, the next sync of each file tells.
+    mutating func failSyncUntold() {
+        if self.unsynced.contains(where: { !$0.isAbandoned }) { self.hasUntoldError = true }
+        self.failSync()
+    }
+
+    /// Tells of that error, once.
+    mutating func takeUntoldError() -> Bool {
+        defer { self.hasUntoldError = false }
+        if self.hasUntoldError { self.failSync() }
+        return self.hasUntoldError
+    }
+
     mutating func losePower(_ loss: PowerLoss, using generator: inout some RandomNumberGenerator) {
         switch loss {
         case .everything: break
@@ -61,6 +75,7 @@ struct SimulatedFile: Sendable {
         }
         self.current = self.durable
         self.unsynced = []
+        self.hasUntoldError = false
     }
 
     /// The oldest changes reach the disk in order, the last of them in part.

@@ -118,7 +118,12 @@ final class SimulatedLogFile: LogFile {
         let operation = DiskOperation(kind: .syncData, path: self.path, isChange: true)
         try self.perform(operation, failing: { disk, _ in try? disk.withFile(inode) { $0.failSync() } }) {
             state throws(SimulatedDisk.ErrorNumber) in
-            try state.disk.withFile(inode) { $0.sync() }
+            var tellsError = false
+            try state.disk.withFile(inode) { file in
+                tellsError = file.takeUntoldError()
+                if !tellsError { file.sync() }
+            }
+            if tellsError { throw SimulatedDisk.ErrorNumber(EIO) }
         }
     }
 

@@ -66,7 +66,6 @@ struct RecoveryPointTests {
         let (directory, logs) = try Self.filled(disk)
         disk.inject(.inputOutputError) { $0.kind == .syncData && $0.path.contains("/orders-5/") }
         try logs[5].put(batch("late"))
-        disk.inject(.error(5)) { $0.kind == .syncEverything }
         try directory.checkpoint(force: true)
         #expect(logs[5].recoveryPoint == 0)
         #expect(logs[5].refusal != nil)

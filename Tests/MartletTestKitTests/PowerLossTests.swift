@@ -140,7 +140,11 @@ import Testing
         try write(2)
         disk.inject(.inputOutputError) { $0.kind == .syncEverything }
         #expect(throws: FileSystemError.self) { try disk.syncEverything("d") }
-        // What a sync that failed has given up is not made durable by a later one.
+        // Each file tells that it was hit, once. What was given up is not made durable by a later sync.
+        let file = try disk.open("d/a", .readWrite)
+        #expect(throws: FileSystemError.self) { try file.syncData() }
+        try file.syncData()
+        #expect(throws: FileSystemError.self) { try disk.syncDirectory("d") }
         #expect(try disk.syncEverything("d"))
         #expect(seen() == [["[1]", "[1]", "a", "b", "sub1"]])
         #expect(throws: FileSystemError.self) { try disk.syncEverything("missing") }
