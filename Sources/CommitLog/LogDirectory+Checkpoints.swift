@@ -10,30 +10,20 @@ extension LogDirectory {
     /// every minute or so, and when `bytesToRecover` has become large. Logs that fail are fenced and keep their old
     /// recovery points; the others go on.
     ///
-    /// Many logs are written out together, without holding up their writers for a sync.
+    /// No writer waits for a sync meanwhile. Costs an fdatasync for each log that is behind.
     public func checkpoint(force: Bool = false) throws(LogError) {
         let logs = self.logs
+        let minimumBytes = force ? 0 : PartitionLog.recoveryIntervalBytes(logCount: logs.count)
         var moves: [TopicPartition: PartitionLog.RecoveryPointMove] = [:]
         var failures = CheckpointFailures()
-        var isSynced = false
-        if logs.count >= Self.bulkCount {
-            let minimumBytes = force ? 0 : PartitionLog.bulkRecoveryIntervalBytes
-            for (partition, log) in logs {
-                failures.run(partition) { () throws(LogError) in
-                    moves[partition] = try log.prepareRecoveryPoint(minimumBytes: minimumBytes)
-                }
-            }
-            // Where that fails, each log finds out for itself.
-            isSynced = (try? self.fileSystem.syncEverything(self.path)) == true
-        }
         for (partition, log) in logs {
             failures.run(partition) { () throws(LogError) in
-                if isSynced {
-                    try log.finishRecoveryPoint(moves[partition])
-                } else {
-                    _ = try log.advanceRecoveryPoint(force: force)
-                }
+                moves[partition] = try log.prepareRecoveryPoint(minimumBytes: minimumBytes)
             }
+        }
+        self.journal.prepareToFlush(logs.values.count { $0.syncedOffset < $0.endOffset })
+        for (partition, log) in logs {
+            failures.run(partition) { () throws(LogError) in try log.finishRecoveryPoint(moves[partition]) }
         }
         failures.report(to: self.logger)
         try self.changes.withLock { _ throws(LogError) in try self.writeCheckpoints(OffsetCheckpoint.allCases) }

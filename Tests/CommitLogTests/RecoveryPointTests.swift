@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The recovery points of many logs")
 struct RecoveryPointTests {
-    private static let count = LogDirectory.bulkCount + 4
+    private static let count = CommitCost.bulkCount + 4
 
     private static func filled(_ disk: SimulatedFileSystem) throws -> (LogDirectory, [PartitionLog]) {
         let directory = try LogDirectory.open(fileSystem: disk, path: "/data")

@@ -27,6 +27,8 @@ struct CommitCycle {
     private var order: [ObjectIdentifier] = []
     /// Written in this cycle, for the sync thread.
     private var written: [SyncThread.Written] = []
+    /// Cycles in a row in which every append waited for the disk.
+    private var waitingCycles = 0
 
     init(clock: BrokerClock, syncThread: SyncThread) {
         self.clock = clock
@@ -51,10 +53,33 @@ struct CommitCycle {
             }
         }
         self.writeGathered()
-        if !self.written.isEmpty {
-            self.syncThread.submit(self.written)
-            self.written.removeAll(keepingCapacity: true)
+        self.commit(isLonely: self.isLonely(work))
+    }
+
+    /// Cycles in a row in which everybody waited for the disk before an append may be committed on this thread. Appends
+    /// that do not wait must not find it waiting for the disk: the first of them may, the next ones do not.
+    private static let waitingCyclesMin = 16
+
+    /// Whether this is one append that waits for the disk, at a time when nobody else uses the thread.
+    private mutating func isLonely(_ work: CircularBuffer<IOThread.Work>) -> Bool {
+        for item in work {
+            guard case .append(let append) = item, append.waitsForDisk else {
+                self.waitingCycles = 0
+                return false
+            }
         }
+        self.waitingCycles = min(self.waitingCycles + 1, Self.waitingCyclesMin)
+        return work.count == 1 && self.waitingCycles == Self.waitingCyclesMin
+    }
+
+    /// Has what was written made durable: beside this thread, so that the next cycle need not wait, or here, where there
+    /// is no next cycle in sight and waking another thread would take as long as half a sync.
+    private mutating func commit(isLonely: Bool) {
+        guard let first = self.written.first else { return }
+        if !isLonely || self.written.count > 1 || !self.syncThread.commitHere(first) {
+            self.syncThread.submit(self.written)
+        }
+        self.written.removeAll(keepingCapacity: true)
     }
 
     /// Writes what was gathered, one vectored write per partition, and answers what does not wait for the disk.

@@ -4,6 +4,7 @@
 import CommitLog
 import Logging
 import NIOCore
+import Synchronization
 
 /// Makes durable what an IO thread has written, beside it: while this one waits for the disk, the IO thread writes the
 /// next cycle, so appends that do not wait for the disk never do.
@@ -24,20 +25,30 @@ final class SyncThread: Sendable {
         var isUrgent: Bool { !self.answers.isEmpty || self.partition.hasObservers }
     }
 
+    /// The way into the journal: one commit at a time, here or on the IO thread.
+    private final class Lane: Sendable {
+        let lane: Mutex<JournalLane>
+        init(_ journal: Journal) { self.lane = Mutex(journal.makeLane()) }
+    }
+
     private let queue = WorkQueue<Written>()
+    private let lane: Lane
+    private let logger: Logger
     private let thread: Thread
 
     init(index: Int, journal: Journal, logger: Logger) {
         let queue = self.queue
+        let lane = Lane(journal)
+        self.lane = lane
+        self.logger = logger
         self.thread = Thread(name: "martlet-sync-\(index)") {
-            let lane = journal.makeLane()
             while true {
                 var work = queue.takeAll()
                 if work.isEmpty { return }
                 if !work.contains(where: \.isUrgent) {
                     work.append(contentsOf: queue.takeAll(within: Self.idleSyncDelay))
                 }
-                Self.commit(work, lane, logger)
+                lane.lane.withLock { Self.commit(work, $0, logger) }
             }
         }
     }
@@ -51,6 +62,13 @@ final class SyncThread: Sendable {
                 }
             }
         }
+    }
+
+    /// Commits one partition on the thread that calls, unless a commit is under way: saves a lonely append the time that
+    /// it takes to wake another thread. False when it was left undone.
+    func commitHere(_ written: Written) -> Bool {
+        let (logger, work) = (self.logger, CircularBuffer([written]))
+        return self.lane.lane.withLockIfAvailable { Self.commit(work, $0, logger) } != nil
     }
 
     /// Syncs what is queued, then ends the thread and waits for it.
