@@ -184,6 +184,16 @@ extension BatchScanner {
         return .nothing
     }
 
+    /// The same for a batch that ends where its header claims, or goes up to `end`: the bytes of another batch may share
+    /// its last sector.
+    func looksUnwritten(
+        from position: Int64, claimedEnd: Int64?, to end: Int64
+    ) throws(FileSystemError) -> Bool {
+        if try self.looksUnwritten(position..<end) { return true }
+        guard let claimedEnd, claimedEnd > position, claimedEnd < end else { return false }
+        return try self.looksUnwritten(position..<claimedEnd)
+    }
+
     /// Whether a batch looks as if a part of it had never been written: a crash loses what was not synced in whole
     /// sectors, or in the part of one that a write touched, and they read as zeros. Bit rot does not do that.
     func looksUnwritten(_ range: Range<Int64>) throws(FileSystemError) -> Bool {

@@ -12,7 +12,8 @@ extension LogDirectory {
     ///
     /// No writer waits for a sync meanwhile. Costs an fdatasync for each log that is behind.
     public func checkpoint(force: Bool = false) throws(LogError) {
-        let logs = self.logs
+        // In their order, so that a test can have the same again.
+        let logs = self.logs.sorted { $0.key < $1.key }
         let minimumBytes = force ? 0 : PartitionLog.recoveryIntervalBytes(logCount: logs.count)
         var moves: [TopicPartition: PartitionLog.RecoveryPointMove] = [:]
         var failures = CheckpointFailures()
@@ -21,7 +22,7 @@ extension LogDirectory {
                 moves[partition] = try log.prepareRecoveryPoint(minimumBytes: minimumBytes)
             }
         }
-        self.journal.prepareToFlush(logs.values.count { $0.syncedOffset < $0.endOffset })
+        self.journal.prepareToFlush(logs.count { $0.value.syncedOffset < $0.value.endOffset })
         for (partition, log) in logs {
             failures.run(partition) { () throws(LogError) in try log.finishRecoveryPoint(moves[partition]) }
         }

@@ -302,7 +302,8 @@ struct SegmentRecovery {
         let follower = try self.follower(of: damage, at: position, of: segment, scanner, upperOffset)
         let end = follower?.position ?? segment.size
         let looksUnwritten = try disk { () throws(FileSystemError) in
-            try damage.isTruncated && follower == nil ? true : scanner.looksUnwritten(position..<end)
+            damage.isTruncated && follower == nil
+                ? true : try scanner.looksUnwritten(from: position, claimedEnd: damage.claimedEnd, to: end)
         }
         let later = self.outcome.segments[(index + 1)...]
         let site = RecoveryDecision.Site(

@@ -459,3 +459,27 @@ struct RecoveryTests {
         }
     }
 }
+
+@Suite("Torn writes that share a sector")
+struct SharedSectorTests {
+    @Test("a batch whose end was lost is cut off although the sector holds the first bytes of the next one")
+    func sharedSector() throws {
+        let disk = SimulatedFileSystem(directories: ["/data"])
+        let log = try PartitionLog.openTest("/data", fileSystem: disk)
+        try log.put(largeBatch(900))
+        try log.roll(now: testNow)
+        try log.put(largeBatch(100))
+        log.abandon()
+        // The first batch lost what it had in its last sector; of a second one nine bytes arrived there.
+        let path = "/data/" + segmentFile(0, "log")
+        let file = try disk.open(path, .readWrite)
+        let size = Int(try file.size())
+        try file.write([UInt8](repeating: 0, count: size - 512), at: 512)
+        try file.write([0, 0, 0, 0, 0, 0, 0, 1, 0], at: Int64(size))
+        try #require(size + 9 <= 1_024)
+        disk.killProcess()
+        let reopened = try PartitionLog.openTest("/data", fileSystem: disk, recovery: .unclean(recoveryPoint: 0))
+        #expect(reopened.damagedRanges.isEmpty)
+        #expect(reopened.endOffset == 0)
+    }
+}

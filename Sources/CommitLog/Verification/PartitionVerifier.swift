@@ -193,7 +193,10 @@ extension PartitionVerifier {
         }
         let isShort = fault.isTruncated && follower == nil
         let looksUnwritten =
-            isShort ? true : try scanner.looksUnwritten(fault.position..<(follower?.position ?? size))
+            isShort
+            ? true
+            : try scanner.looksUnwritten(
+                from: fault.position, claimedEnd: fault.claimedEnd, to: follower?.position ?? size)
         let laterHasBatches = next.contains { self.size(of: $0) > 0 }
         let site = RecoveryDecision.Site(
             offset: fault.expectedOffset, recoveryPoint: self.points.recoveryPoint, follower: follower,
