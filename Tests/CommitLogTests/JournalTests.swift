@@ -145,6 +145,38 @@ struct JournalTests {
         #expect(try reopened.directory.log(JournaledDirectory.partition(0))?.values == [])
     }
 
+    @Test("a deleted log is let go of at once, so that its room on the disk is free")
+    func deletedLogIsFreed() throws {
+        let disk = Self.disk()
+        let directory = try JournaledDirectory(disk)
+        weak var deleted: PartitionLog?
+        do {
+            let log = try directory.create(1)[0]
+            directory.maintain()
+            try log.put(batch("a"))
+            try directory.commit([log])
+            #expect(log.syncedOffset == 0)
+            deleted = log
+        }
+        #expect(deleted != nil)
+        try directory.directory.deleteLogs([JournaledDirectory.partition(0)], deletionID: UUID128(high: 9, low: 9))
+        #expect(deleted == nil)
+        directory.maintain()
+    }
+
+    @Test("commits that go to the segments take no journal file")
+    func noFileTaken() throws {
+        let disk = Self.disk()
+        let (directory, logs) = try Self.ready(disk, partitions: 1)
+        try logs[0].put(largeBatch(600_000))
+        disk.clearTrace()
+        try directory.commit(logs)
+        #expect(!disk.trace.contains { $0.path.contains(JournalFormat.filePrefix) })
+        try logs[0].put(batch("small"))
+        try directory.commit(logs)
+        #expect(disk.trace.last?.path == "/data/martlet-journal.0")
+    }
+
     @Test("records deleted while they are only in the journal stay deleted, and what follows them survives")
     func deletedRecords() throws {
         let disk = Self.disk()

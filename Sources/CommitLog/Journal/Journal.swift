@@ -39,7 +39,8 @@ public final class Journal: Sendable {
 
     /// What a file holds of a log.
     struct Content: Sendable {
-        var log: PartitionLog
+        /// Nil when the log was deleted: the journal must not keep its files open, and their room taken.
+        weak let log: PartitionLog?
         /// Everything before it has to be synced before the file is used again.
         var endOffset: Int64
     }
@@ -213,12 +214,14 @@ public final class Journal: Sendable {
 
     /// Syncs the segments of all logs with entries in a file; true when nothing in it is needed any more.
     private func syncLogs(of used: UsedFile) -> Bool {
-        let behind = used.contents.values.filter { $0.log.syncedOffset < $0.endOffset }
+        let behind = used.contents.values.compactMap { content in
+            content.log.flatMap { $0.syncedOffset < content.endOffset ? $0 : nil }
+        }
         self.prepareToFlush(behind.count)
         var isDone = true
-        for content in behind {
+        for log in behind {
             do throws(LogError) {
-                try content.log.flush()
+                try log.flush()
             } catch {
                 // A deleted log needs nothing; one that is fenced needs the journal at the next start.
                 if case .closed = error { continue }

@@ -79,6 +79,7 @@ public final class JournalLane {
 
     /// Sees to it that the open file has room for a commit, and returns what has to do without the journal.
     private func makeRoom(for items: inout [Item]) -> [Item] {
+        if items.isEmpty { return [] }
         let total = items.reduce(0) { $0 + $1.entryByteCount }
         if self.open.map({ $0.position + total <= self.journal.options.fileByteCount }) != true {
             let used = self.open?.used
