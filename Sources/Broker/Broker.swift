@@ -84,7 +84,8 @@ public final class Broker: Sendable {
         self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
-        self.cleaner = LogCleaner(clock: clock, logger: logger)
+        let space = self.space
+        self.cleaner = LogCleaner(clock: clock, logger: logger) { space.mark }
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         // Before anything is opened: on a full disk that needs the reserve.
         self.space.look(takesReserve: false)

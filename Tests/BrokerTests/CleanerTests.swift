@@ -111,6 +111,26 @@ struct CleanerTests {
         }
     }
 
+    @Test("what producers must have left on the disk, a cleaning leaves too")
+    func leavesRoom() async throws {
+        try await withBroker { broker in
+            try await broker.createTopic("states", configs: Self.configs)
+            for round in 0..<3 {
+                try await Self.put(broker, "states", "a=\(round)")
+                broker.advance(milliseconds: 2_000)
+            }
+            let node = String(BrokerHarness.nodeID)
+            try await AlterConfigsHandlerTests.set(
+                broker, 4, node, ["log.dir.min.free.bytes": "\(Int64.max / 4)"])
+            broker.broker.space.look()
+            #expect(broker.broker.compactDueLogs() == 0)
+            try await AlterConfigsHandlerTests.set(broker, 4, node, ["log.dir.min.free.bytes": "0"])
+            broker.broker.space.look()
+            broker.advance(milliseconds: 11 * 60_000)
+            #expect(broker.broker.compactDueLogs() == 1)
+        }
+    }
+
     @Test("a log whose cleaning fails is put off, and the others are cleaned")
     func failure() async throws {
         try await withBroker { broker in

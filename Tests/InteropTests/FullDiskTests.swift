@@ -137,16 +137,20 @@ extension Interop {
                         "changes": [["operation": "SET", "name": "retention.ms", "value": "86400000"]],
                     ]
                 )
-                #expect(answers[0].error == "KAFKA_STORAGE_ERROR")
-                #expect(answers[0]["message"].text?.contains("log.dir.min.free.bytes") == true, "\(answers[0])")
                 #expect(answers[1] == ["lowWatermark": 10])
                 #expect(answers[2].error == nil)
                 #expect(producer.program.process.isRunning)
-                #expect(Self.count(Self.opened, broker) == 0)
+                // Without a mark it is tried again after each second, and what is small may find room then.
+                if mark == "-1" {
+                    #expect(answers[0].error == "KAFKA_STORAGE_ERROR")
+                    #expect(answers[0]["message"].text?.contains("log.dir.min.free.bytes") == true, "\(answers[0])")
+                    #expect(Self.count(Self.opened, broker) == 0)
+                }
 
                 try await Self.martlet(broker, "topic", "delete", "big", "--yes")
                 try await Self.finish(producer, broker, count: count)
-                #expect(Self.count(Self.closed, broker) == 1 && Self.count(Self.opened, broker) == 1)
+                #expect(Self.count(Self.opened, broker) == Self.count(Self.closed, broker))
+                if mark == "-1" { #expect(Self.count(Self.closed, broker) == 1) }
                 #expect(!broker.log.contains("disk failure"))
             }
         }

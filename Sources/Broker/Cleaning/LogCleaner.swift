@@ -19,15 +19,19 @@ final class LogCleaner: Sendable {
 
     private let clock: BrokerClock
     private let logger: Logger
+    private let reservedBytes: @Sendable () -> Int64
     /// Nothing is ever put in: its closing ends all sleep.
     private let alarm = WorkQueue<Void>()
     private let isStopping = Atomic<Bool>(false)
     private let thread = Mutex<Thread?>(nil)
     private let schedule = Mutex(CleaningSchedule<ObjectIdentifier>())
 
-    init(clock: BrokerClock, logger: Logger) {
+    /// - Parameter reservedBytes: asked before every cleaning: what the file system must have left while both the old
+    ///   segments and the new ones are there.
+    init(clock: BrokerClock, logger: Logger, reservedBytes: @escaping @Sendable () -> Int64) {
         self.clock = clock
         self.logger = logger
+        self.reservedBytes = reservedBytes
     }
 
     /// Starts the thread. `topics` and `config` are asked before every pass.
@@ -126,7 +130,7 @@ final class LogCleaner: Sendable {
         var generator = SystemRandomNumberGenerator()
         let options = CompactionOptions(
             mapByteCount: Int(clamping: config.logCleanerDedupeBufferSize), now: self.clock.wallMilliseconds(),
-            seed: CompactionSeed(generator.next(), generator.next()))
+            seed: CompactionSeed(generator.next(), generator.next()), reservedBytes: self.reservedBytes())
         let began = self.clock.monotonicNanoseconds()
         do throws(LogError) {
             let result = try partition.log.compact(options) { bytes in

@@ -68,6 +68,9 @@ final class DiskSpaceWatch: Sendable {
     /// Whether records may be taken now.
     var hasRoom: Bool { self.left.load(ordering: .relaxed) > 0 }
 
+    /// Bytes below which no records are taken; 0 before the first look.
+    var mark: Int64 { self.gate.withLock { $0.mark } }
+
     /// Why they may not.
     var explanation: String { self.gate.withLock { $0.explanation(directory: self.directory) } }
 
