@@ -145,6 +145,20 @@ struct JournalTests {
         #expect(try reopened.directory.log(JournaledDirectory.partition(0))?.values == [])
     }
 
+    @Test(
+        "a header that claims a longer piece than is ever written, or none, is no entry",
+        arguments: [0, -1, 1 << 20, (1 << 20) + 1, .max] as [Int32])
+    func claimedLength(byteCount: Int32) throws {
+        let piece = UndurablePieces.Piece(
+            file: try Self.disk().open("/data/a", .create), position: 0, byteCount: Int64(byteCount), baseOffset: 3,
+            endOffset: 5)
+        let header = JournalEntryHeader(topicID: JournaledDirectory.topicID, nonce: 9, partition: 0, piece: piece)
+        var bytes = [UInt8](repeating: 0, count: JournalEntryHeader.byteCount)
+        bytes.withUnsafeMutableBytes { header.write(to: $0) }
+        let parsed = bytes.withUnsafeBytes { JournalEntryHeader(parsing: $0, nonce: 9) }
+        #expect(parsed == (byteCount == 1 << 20 ? header : nil))
+    }
+
     @Test("a deleted log is let go of at once, so that its room on the disk is free")
     func deletedLogIsFreed() throws {
         let disk = Self.disk()

@@ -10,7 +10,7 @@ import NIOCore
 ///
 /// It works in commit cycles: take everything that is queued, write it, answer what does not wait for the disk, and hand
 /// the rest to the sync thread at its side. While that one waits for the disk the next cycles are written, so the busier
-/// the broker, the more appends share one sync (group commit).
+/// the broker, the more appends share one sync (group commit). A lonely append it commits itself: see `CommitCycle`.
 final class IOThread: Sendable {
     /// A batch on its way to the log.
     struct Append: Sendable {

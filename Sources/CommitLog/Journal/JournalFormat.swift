@@ -126,7 +126,9 @@ struct JournalEntryHeader: Hashable, Sendable {
         self.pieceByteCount = bytes.bigEndian(at: 36, as: Int32.self)
         self.baseOffset = bytes.bigEndian(at: 40, as: Int64.self)
         self.endOffset = bytes.bigEndian(at: 48, as: Int64.self)
-        guard self.partition >= 0, self.pieceByteCount > 0, self.baseOffset >= 0, self.endOffset > self.baseOffset,
+        // Longer pieces are never written, so whatever lies in a file, no more memory is taken for an entry.
+        guard self.partition >= 0, (1...CommitCost.byteCountMax).contains(Int64(self.pieceByteCount)),
+            self.baseOffset >= 0, self.endOffset > self.baseOffset,
             self.endOffset <= SegmentFileName.offsetLimit
         else { return nil }
     }
