@@ -61,6 +61,7 @@ let package = Package(
         .target(name: "CommitLog", dependencies: ["KafkaTypes", "KafkaRecords", nioCore, logging]),
         .target(name: "KafkaConfig"),
         .target(name: "ClusterMetadata", dependencies: ["KafkaTypes"]),
+        .target(name: "GroupCoordinator", dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", nioCore]),
 
         // Layer 4: adapters.
         .target(
@@ -80,7 +81,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", nioCore, logging,
+                "ClusterMetadata", "GroupCoordinator", nioCore, logging,
             ]
         ),
         .target(
@@ -127,6 +128,12 @@ let package = Package(
         ),
         .testTarget(name: "KafkaConfigTests", dependencies: ["KafkaConfig"]),
         .testTarget(name: "ClusterMetadataTests", dependencies: ["KafkaTypes", "ClusterMetadata"]),
+        .testTarget(
+            name: "GroupCoordinatorTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "GroupCoordinator", "MartletTestKit", nioCore,
+            ]
+        ),
         .testTarget(
             name: "MetadataSQLiteTests",
             dependencies: [

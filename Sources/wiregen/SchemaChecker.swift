@@ -12,6 +12,9 @@ struct SchemaChecker {
         }
     }
 
+    /// Tags from here on are Martlet's own; those below are Kafka's, numbered from 0.
+    private static let firstOwnTag = 10_000
+
     /// - Parameter owners: the structs that the fields are inside of.
     private func check(_ fields: [Field], owners: [String]) throws {
         var tags: Set<Int> = []
@@ -31,8 +34,11 @@ struct SchemaChecker {
                 try self.check(structName: name, of: field, owners: owners)
             }
         }
-        guard tags.isEmpty || tags.max() == tags.count - 1 else {
-            throw SchemaError(place: fields[0].origin, message: "tags are numbered from 0 without a gap")
+        for first in [0, Self.firstOwnTag] {
+            let numbers = tags.filter { first == 0 ? $0 < Self.firstOwnTag : $0 >= first }
+            guard numbers.isEmpty || numbers.max() == first + numbers.count - 1 else {
+                throw SchemaError(place: fields[0].origin, message: "tags are numbered from \(first) without a gap")
+            }
         }
     }
 

@@ -66,6 +66,7 @@ struct WiregenTests {
             ("data X 0-3\n  A: int32 @4+", "x.kmsg:2: no version has this field"),
             ("data X 0-3 flexible 2+\n  A: int32 tag 0", "x.kmsg:2: only flexible versions have tagged fields"),
             ("data X 0 flexible 0+\n  A: int32 tag 1", "x.kmsg:2: tags are numbered from 0 without a gap"),
+            ("data X 0 flexible 0+\n  A: int32 tag 10001", "x.kmsg:2: tags are numbered from 10000 without a gap"),
             ("data X 0\n  A: [T]\n    B: [T]", "x.kmsg:3: struct T contains itself"),
             (
                 "data X 0-1\n  A: [T]\n    B: int8 @1",

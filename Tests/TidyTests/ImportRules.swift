@@ -14,11 +14,12 @@ enum ImportRules {
 
     private static let language: Set<String> = ["KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "NIOCore"]
 
-    private static let decisions: Set<String> = ["CommitLog", "KafkaConfig", "ClusterMetadata"]
+    private static let decisions: Set<String> = ["CommitLog", "KafkaConfig", "ClusterMetadata", "GroupCoordinator"]
 
     /// Layers 0 to 3: no Foundation, no Dispatch, no sockets, no clock, no global randomness.
     static let pureTargets: Set<String> = [
         "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig", "ClusterMetadata",
+        "GroupCoordinator",
     ]
 
     static let allowed: [String: Set<String>] = [
@@ -29,6 +30,7 @@ enum ImportRules {
         "CommitLog": Self.libc.union(["KafkaTypes", "KafkaRecords", "NIOCore", "Logging"]),
         "KafkaConfig": [],
         "ClusterMetadata": ["KafkaTypes"],
+        "GroupCoordinator": ["KafkaTypes", "KafkaWire", "KafkaMessages", "NIOCore"],
         "MetadataSQLite": ["KafkaTypes", "ClusterMetadata", "GRDB", "Foundation"],
         "ServeConfiguration": ["KafkaConfig", "Configuration", "Yams", "Foundation"],
         "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging"]),

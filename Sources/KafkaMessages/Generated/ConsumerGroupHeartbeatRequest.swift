@@ -33,6 +33,8 @@ public struct ConsumerGroupHeartbeatRequest: KafkaRequest {
     public var serverAssignor: String? = nil
     /// `TopicPartitions`: array of structs, null allowed.
     public var topicPartitions: [TopicPartitions]? = nil
+    /// `Weight`: int32, tag 10000.
+    public var weight: Int32 = -1
 
     public init() {}
 
@@ -55,7 +57,15 @@ public struct ConsumerGroupHeartbeatRequest: KafkaRequest {
             version: version,
             minimumElementBytes: 18
         )
-        try reader.skipTaggedFields()
+        var tags = try reader.readTaggedFields()
+        while let tag = try reader.nextTag(&tags) {
+            switch tag {
+            case 10000:
+                self.weight = try reader.readInt32()
+                try reader.finishTag(tags)
+            default: try reader.skipTag(tags)
+            }
+        }
     }
 
     public func encode(into writer: inout WireWriter, version: Int16) throws(WireError) {
@@ -74,7 +84,13 @@ public struct ConsumerGroupHeartbeatRequest: KafkaRequest {
         }
         try writer.writeNullableString(self.serverAssignor, compact: true)
         try writer.writeNullableArray(self.topicPartitions, compact: true, version: version)
-        writer.writeTaggedFieldCount(0)
+        let writesTag10000 = self.weight != -1
+        writer.writeTaggedFieldCount(writesTag10000 ? 1 : 0)
+        if writesTag10000 {
+            let start = writer.beginTag(10000)
+            writer.writeInt32(self.weight)
+            try writer.endTag(start)
+        }
     }
 
     /// Part of `ConsumerGroupHeartbeatRequest`.

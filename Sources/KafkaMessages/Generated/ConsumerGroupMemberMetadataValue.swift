@@ -29,6 +29,8 @@ public struct ConsumerGroupMemberMetadataValue: KafkaMessage {
     public var serverAssignor: String? = ""
     /// `ClassicMemberMetadata`: struct, tag 0, null allowed.
     public var classicMemberMetadata: ClassicMemberMetadata? = nil
+    /// `Weight`: int32, tag 10000.
+    public var weight: Int32 = -1
 
     public init() {}
 
@@ -48,6 +50,9 @@ public struct ConsumerGroupMemberMetadataValue: KafkaMessage {
             case 0:
                 self.classicMemberMetadata = try reader.readPresence() ? try ClassicMemberMetadata(from: &reader, version: version) : nil
                 try reader.finishTag(tags)
+            case 10000:
+                self.weight = try reader.readInt32()
+                try reader.finishTag(tags)
             default: try reader.skipTag(tags)
             }
         }
@@ -64,11 +69,17 @@ public struct ConsumerGroupMemberMetadataValue: KafkaMessage {
         writer.writeInt32(self.rebalanceTimeoutMs)
         try writer.writeNullableString(self.serverAssignor, compact: true)
         let writesTag0 = self.classicMemberMetadata != nil
-        writer.writeTaggedFieldCount(writesTag0 ? 1 : 0)
+        let writesTag10000 = self.weight != -1
+        writer.writeTaggedFieldCount((writesTag0 ? 1 : 0) + (writesTag10000 ? 1 : 0))
         if writesTag0 {
             let start = writer.beginTag(0)
             writer.writePresence(self.classicMemberMetadata != nil)
             try self.classicMemberMetadata?.encode(into: &writer, version: version)
+            try writer.endTag(start)
+        }
+        if writesTag10000 {
+            let start = writer.beginTag(10000)
+            writer.writeInt32(self.weight)
             try writer.endTag(start)
         }
     }

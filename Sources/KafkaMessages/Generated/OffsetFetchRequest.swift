@@ -136,6 +136,8 @@ public struct OffsetFetchRequest: KafkaRequest {
         public var memberEpoch: Int32 = -1
         /// `Topics`: array of structs, null allowed.
         public var topics: [OffsetFetchRequestTopics]? = []
+        /// `IncludeLag`: bool, versions 8+, tag 10000, dropped where a version lacks it.
+        public var includeLag: Bool = false
 
         public init() {}
 
@@ -155,7 +157,15 @@ public struct OffsetFetchRequest: KafkaRequest {
                 minimumElementBytes: 2
             )
             if compact {
-                try reader.skipTaggedFields()
+                var tags = try reader.readTaggedFields()
+                while let tag = try reader.nextTag(&tags) {
+                    switch tag {
+                    case 10000 where version >= 8:
+                        self.includeLag = try reader.readBool()
+                        try reader.finishTag(tags)
+                    default: try reader.skipTag(tags)
+                    }
+                }
             }
         }
 
@@ -170,7 +180,13 @@ public struct OffsetFetchRequest: KafkaRequest {
             }
             try writer.writeNullableArray(self.topics, compact: compact, version: version)
             if compact {
-                writer.writeTaggedFieldCount(0)
+                let writesTag10000 = version >= 8 && self.includeLag
+                writer.writeTaggedFieldCount(writesTag10000 ? 1 : 0)
+                if writesTag10000 {
+                    let start = writer.beginTag(10000)
+                    writer.writeBool(self.includeLag)
+                    try writer.endTag(start)
+                }
             }
         }
     }

@@ -252,6 +252,10 @@ public struct OffsetFetchResponse: KafkaMessage {
         public var metadata: String? = ""
         /// `ErrorCode`: int16.
         public var errorCode: Int16 = 0
+        /// `OffsetLag`: int64, versions 8+, tag 10000, dropped where a version lacks it.
+        public var offsetLag: Int64 = -1
+        /// `TimeLagMs`: int64, versions 8+, tag 10001, dropped where a version lacks it.
+        public var timeLagMs: Int64 = -1
 
         public init() {}
 
@@ -263,7 +267,18 @@ public struct OffsetFetchResponse: KafkaMessage {
             self.metadata = try reader.readNullableString(compact: compact)
             self.errorCode = try reader.readInt16()
             if compact {
-                try reader.skipTaggedFields()
+                var tags = try reader.readTaggedFields()
+                while let tag = try reader.nextTag(&tags) {
+                    switch tag {
+                    case 10000 where version >= 8:
+                        self.offsetLag = try reader.readInt64()
+                        try reader.finishTag(tags)
+                    case 10001 where version >= 8:
+                        self.timeLagMs = try reader.readInt64()
+                        try reader.finishTag(tags)
+                    default: try reader.skipTag(tags)
+                    }
+                }
             }
         }
 
@@ -275,7 +290,19 @@ public struct OffsetFetchResponse: KafkaMessage {
             try writer.writeNullableString(self.metadata, compact: compact)
             writer.writeInt16(self.errorCode)
             if compact {
-                writer.writeTaggedFieldCount(0)
+                let writesTag10000 = version >= 8 && self.offsetLag != -1
+                let writesTag10001 = version >= 8 && self.timeLagMs != -1
+                writer.writeTaggedFieldCount((writesTag10000 ? 1 : 0) + (writesTag10001 ? 1 : 0))
+                if writesTag10000 {
+                    let start = writer.beginTag(10000)
+                    writer.writeInt64(self.offsetLag)
+                    try writer.endTag(start)
+                }
+                if writesTag10001 {
+                    let start = writer.beginTag(10001)
+                    writer.writeInt64(self.timeLagMs)
+                    try writer.endTag(start)
+                }
             }
         }
     }
