@@ -43,6 +43,8 @@ public enum CoordinatorRecord: Sendable {
     /// Versions of values that are written: what Kafka writes where nothing asks for more.
     private enum ValueVersion {
         static let offsetCommit: Int16 = 3
+        /// The only version with a time of expiry.
+        static let offsetCommitWithExpiry: Int16 = 1
         static let classicGroup: Int16 = 3
         static let consumer: Int16 = 0
     }
@@ -89,7 +91,12 @@ public enum CoordinatorRecord: Sendable {
     public func encoded() throws(WireError) -> (key: ByteBuffer, value: ByteBuffer?) {
         switch self {
         case .offsetCommit(let key, let value):
-            try Self.encode(key, .offsetCommit, value, ValueVersion.offsetCommit)
+            try Self.encode(
+                key,
+                .offsetCommit,
+                value,
+                (value?.expireTimestamp ?? -1) == -1 ? ValueVersion.offsetCommit : ValueVersion.offsetCommitWithExpiry
+            )
         case .classicGroup(let key, let value):
             try Self.encode(key, .classicGroup, value, ValueVersion.classicGroup)
         case .consumerGroup(let key, let value):
