@@ -86,26 +86,12 @@ public struct BrokerConfig: Sendable, Hashable {
     /// The longest transaction a producer may ask for.
     public private(set) var transactionMaxTimeoutMs: Int64 = 900_000
 
-    /// How long the first rebalance of a group waits for more members.
-    public private(set) var groupInitialRebalanceDelayMs: Int64 = 3_000
-    /// The shortest session timeout a member may ask for.
-    public private(set) var groupMinSessionTimeoutMs: Int64 = 6_000
-    /// The longest session timeout a member may ask for.
-    public private(set) var groupMaxSessionTimeoutMs: Int64 = 1_800_000
-    /// Members of a group at a time.
-    public private(set) var groupMaxSize = 2_147_483_647
-    /// The longest text kept with a committed offset.
-    public private(set) var offsetMetadataMaxBytes = 4096
-    /// How long the offsets of an empty group are kept.
-    public private(set) var offsetsRetentionMinutes: Int64 = 10_080
-    /// Time between looks for offsets past their retention.
-    public private(set) var offsetsRetentionCheckIntervalMs: Int64 = 600_000
-    /// Partitions of `__consumer_offsets`.
-    public private(set) var offsetsTopicNumPartitions = 50
-    /// Replicas of `__consumer_offsets`.
-    public private(set) var offsetsTopicReplicationFactor = 1
-    /// Segment size of `__consumer_offsets`.
-    public private(set) var offsetsTopicSegmentBytes = 104_857_600
+    /// The `group.*` configs of the classic protocol.
+    public private(set) var groups = ClassicGroupConfig()
+    /// The `group.consumer.*` configs: those of the consumer protocol (KIP-848).
+    public private(set) var consumerGroups = ConsumerGroupConfig()
+    /// The `offset.*` and `offsets.*` configs: committed offsets, and the topic that groups are kept in.
+    public private(set) var offsets = OffsetsConfig()
     /// Partitions of `__transaction_state`.
     public private(set) var transactionStateLogNumPartitions = 50
     /// Replicas of `__transaction_state`.
@@ -203,7 +189,7 @@ public struct BrokerConfig: Sendable, Hashable {
         try self.resolveSpecial()
         var topics = TopicConfig()
         for definition in TopicConfigDefinitions.all {
-            guard let text = self.layers.topicDefault(definition) else { continue }
+            guard let text = self.layers.inherited(definition) else { continue }
             try topics.set(definition, text)
         }
         try topics.checkTogether()
@@ -233,6 +219,14 @@ public struct BrokerConfig: Sendable, Hashable {
             let bytes = try ConfigText.integer(text, as: Int64.self, for: "queued.max.request.bytes")
             self.queuedMaxRequestBytes = bytes > 0 ? Int(bytes) : nil
         }
+        if let text = self.layers.value("group.consumer.assignors") {
+            self.consumerGroups.assignors = ConfigText.list(text)
+        }
+        if let text = self.layers.value("group.consumer.migration.policy") {
+            self.consumerGroups.migrationPolicy = GroupMigrationPolicy(rawValue: text.lowercased()) ?? .bidirectional
+        }
+        try self.groups.checkTogether()
+        try self.consumerGroups.checkTogether()
         let listeners = try ListenerSettings(self.layers)
         self.listeners = listeners.listeners
         self.advertisedListeners = listeners.advertised
@@ -253,11 +247,13 @@ extension BrokerConfig {
         "max.incremental.fetch.session.cache.slots": \.maxIncrementalFetchSessionCacheSlots,
         "num.partitions": \.numPartitions,
         "default.replication.factor": \.defaultReplicationFactor,
-        "group.max.size": \.groupMaxSize,
-        "offset.metadata.max.bytes": \.offsetMetadataMaxBytes,
-        "offsets.topic.num.partitions": \.offsetsTopicNumPartitions,
-        "offsets.topic.replication.factor": \.offsetsTopicReplicationFactor,
-        "offsets.topic.segment.bytes": \.offsetsTopicSegmentBytes,
+        "group.max.size": \.groups.maxSize,
+        "group.consumer.max.size": \.consumerGroups.maxSize,
+        "offset.metadata.max.bytes": \.offsets.metadataMaxBytes,
+        "offsets.topic.num.partitions": \.offsets.topicNumPartitions,
+        "offsets.topic.replication.factor": \.offsets.topicReplicationFactor,
+        "offsets.topic.segment.bytes": \.offsets.topicSegmentBytes,
+        "offsets.topic.compression.codec": \.offsets.topicCompressionCodec,
         "transaction.state.log.num.partitions": \.transactionStateLogNumPartitions,
         "transaction.state.log.replication.factor": \.transactionStateLogReplicationFactor,
         "transaction.state.log.min.isr": \.transactionStateLogMinISR,
@@ -277,11 +273,17 @@ extension BrokerConfig {
         "producer.id.expiration.check.interval.ms": \.producerIDExpirationCheckIntervalMs,
         "transactional.id.expiration.ms": \.transactionalIDExpirationMs,
         "transaction.max.timeout.ms": \.transactionMaxTimeoutMs,
-        "group.initial.rebalance.delay.ms": \.groupInitialRebalanceDelayMs,
-        "group.min.session.timeout.ms": \.groupMinSessionTimeoutMs,
-        "group.max.session.timeout.ms": \.groupMaxSessionTimeoutMs,
-        "offsets.retention.minutes": \.offsetsRetentionMinutes,
-        "offsets.retention.check.interval.ms": \.offsetsRetentionCheckIntervalMs,
+        "group.initial.rebalance.delay.ms": \.groups.initialRebalanceDelayMs,
+        "group.min.session.timeout.ms": \.groups.minSessionTimeoutMs,
+        "group.max.session.timeout.ms": \.groups.maxSessionTimeoutMs,
+        "group.consumer.session.timeout.ms": \.consumerGroups.sessionTimeoutMs,
+        "group.consumer.min.session.timeout.ms": \.consumerGroups.minSessionTimeoutMs,
+        "group.consumer.max.session.timeout.ms": \.consumerGroups.maxSessionTimeoutMs,
+        "group.consumer.heartbeat.interval.ms": \.consumerGroups.heartbeatIntervalMs,
+        "group.consumer.min.heartbeat.interval.ms": \.consumerGroups.minHeartbeatIntervalMs,
+        "group.consumer.max.heartbeat.interval.ms": \.consumerGroups.maxHeartbeatIntervalMs,
+        "offsets.retention.minutes": \.offsets.retentionMinutes,
+        "offsets.retention.check.interval.ms": \.offsets.retentionCheckIntervalMs,
     ]
 
     private static let booleans: [String: Path<Bool>] = [

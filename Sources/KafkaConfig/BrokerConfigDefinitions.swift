@@ -5,7 +5,8 @@
 public enum BrokerConfigDefinitions {
     /// All of them in the order of their names.
     public static let all: [ConfigDefinition] =
-        (identity + network + limits + logs + logDefaults + coordination).sorted { $0.name < $1.name }
+        (identity + network + limits + logs + logDefaults + classicGroups + consumerGroups + offsets + transactions)
+        .sorted { $0.name < $1.name }
 
     private static let byName: [String: ConfigDefinition] =
         Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
@@ -32,6 +33,8 @@ public enum BrokerConfigDefinitions {
         let prefixes = [
             "controller.quorum.", "metadata.log.", "metadata.max.", "zookeeper.", "replica.", "quorum.", "metrics.",
             "metric.", "log.cleaner.", "remote.log.", "confluent.", "kafka.metrics.", "replication.quota.",
+            "group.share.",
+            "group.streams.", "share.coordinator.",
         ]
         let names: Set<String> = [
             "process.roles", "inter.broker.listener.name", "security.inter.broker.protocol",
@@ -39,8 +42,10 @@ public enum BrokerConfigDefinitions {
             "num.replica.fetchers", "background.threads", "num.replica.alter.log.dirs.threads",
             "broker.heartbeat.interval.ms", "broker.session.timeout.ms", "controlled.shutdown.enable", "broker.rack",
             "socket.listen.backlog.size", "early.start.listeners", "unstable.api.versions.enable",
-            "group.coordinator.rebalance.protocols", "share.coordinator.state.topic.replication.factor",
-            "share.coordinator.state.topic.min.isr",
+            "group.coordinator.rebalance.protocols", "group.coordinator.new.enable", "group.coordinator.threads",
+            "group.coordinator.background.threads", "group.coordinator.append.linger.ms",
+            "group.coordinator.cached.buffer.max.bytes", "group.consumer.regex.refresh.interval.ms",
+            "offsets.load.buffer.size", "offsets.commit.timeout.ms", "offsets.commit.required.acks",
         ]
         return byName[name] == nil && (names.contains(name) || prefixes.contains { name.hasPrefix($0) })
     }
@@ -209,31 +214,7 @@ public enum BrokerConfigDefinitions {
             "The longest transaction a producer may ask for, in milliseconds.", .atLeast(1)),
     ]
 
-    private static let coordination: [ConfigDefinition] = [
-        ConfigDefinition(
-            "group.initial.rebalance.delay.ms", .int, "3000",
-            "Milliseconds that the first rebalance of a group waits for more members.", .atLeast(0)),
-        ConfigDefinition(
-            "group.min.session.timeout.ms", .int, "6000", "The shortest session timeout of a member.", .atLeast(1)),
-        ConfigDefinition(
-            "group.max.session.timeout.ms", .int, "1800000", "The longest session timeout of a member.", .atLeast(1)),
-        ConfigDefinition(
-            "group.max.size", .int, "2147483647", "The most members of a group.", .atLeast(1)),
-        ConfigDefinition(
-            "offset.metadata.max.bytes", .int, "4096", "The longest text kept with a committed offset.", .atLeast(0)),
-        ConfigDefinition(
-            "offsets.retention.minutes", .int, "10080", "Minutes that the offsets of an empty group are kept.",
-            .atLeast(1)),
-        ConfigDefinition(
-            "offsets.retention.check.interval.ms", .long, "600000",
-            "Milliseconds between looks for offsets past their retention.", .atLeast(1)),
-        ConfigDefinition(
-            "offsets.topic.num.partitions", .int, "50", "Partitions of __consumer_offsets.", .atLeast(1)),
-        ConfigDefinition(
-            "offsets.topic.replication.factor", .short, "1", "Replicas of __consumer_offsets.", .atLeast(1),
-            kafka: "3"),
-        ConfigDefinition(
-            "offsets.topic.segment.bytes", .int, "104857600", "Segment size of __consumer_offsets.", .atLeast(1)),
+    private static let transactions: [ConfigDefinition] = [
         ConfigDefinition(
             "transaction.state.log.num.partitions", .int, "50", "Partitions of __transaction_state.", .atLeast(1)),
         ConfigDefinition(

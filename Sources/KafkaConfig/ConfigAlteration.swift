@@ -42,9 +42,24 @@ extension BrokerConfig {
     ) throws(ConfigError) -> [String: String] {
         let result = try Self.altering(topicOverrides, changes) { (name) throws(ConfigError) in
             let definition = try TopicConfigDefinitions.require(name)
-            return (definition, self.layers.topicDefault(definition) ?? definition.defaultValue)
+            return (definition, self.layers.inherited(definition) ?? definition.defaultValue)
         }
         _ = try TopicConfig(overrides: result, broker: self)
+        return result
+    }
+
+    /// The configs set on a group after the changes, which are checked one by one and all together.
+    ///
+    /// Throws ``ConfigError`` with any of its codes; then nothing has changed.
+    public func altering(
+        groupOverrides: [String: String],
+        _ changes: [ConfigAlteration]
+    ) throws(ConfigError) -> [String: String] {
+        let result = try Self.altering(groupOverrides, changes) { (name) throws(ConfigError) in
+            let definition = try GroupConfigDefinitions.require(name)
+            return (definition, self.layers.inherited(definition) ?? definition.defaultValue)
+        }
+        try GroupConfig(overrides: result).check(against: self)
         return result
     }
 

@@ -18,6 +18,8 @@ public enum ConfigConstraint: Sendable, Hashable {
     case oneOfIgnoringCase([String])
     /// A list of some of these, none of them twice.
     case listOf([String])
+    /// A list of at least one of these, none of them twice.
+    case nonEmptyListOf([String])
     /// A list of at least one item.
     case nonEmptyList
     /// Text that is not blank.
@@ -69,6 +71,8 @@ extension ConfigConstraint {
                 ? nil : "the value must be one of: \(allowed.joined(separator: ", "))"
         case .listOf(let allowed):
             return Self.reasonToRefuse(items: ConfigText.list(text), allowed: allowed)
+        case .nonEmptyListOf(let allowed):
+            return Self.nonEmptyList.reasonToRefuse(text) ?? Self.listOf(allowed).reasonToRefuse(text)
         case .nonEmptyList:
             return ConfigText.list(text).isEmpty ? "the list must have at least one item" : nil
         case .nonEmpty:

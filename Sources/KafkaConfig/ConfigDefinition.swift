@@ -45,6 +45,8 @@ public enum ConfigSource: Int8, Sendable, Hashable, CaseIterable {
     case staticBroker = 4
     /// Nobody set it.
     case defaultConfig = 5
+    /// Set on the group itself (KIP-848).
+    case dynamicGroup = 8
 }
 
 /// When a broker config may change (KIP-226).
@@ -57,11 +59,11 @@ public enum ConfigUpdateMode: Sendable, Hashable {
     case clusterWide
 }
 
-/// A broker config that gives a topic config its default, such as `log.retention.hours` for `retention.ms`.
+/// A broker config that gives a topic's or group's config its default, such as `log.retention.hours` for `retention.ms`.
 public struct ConfigSynonym: Sendable, Hashable {
     /// The broker config's name.
     public let name: String
-    /// How many of the topic config's units one of the broker config's is: 3,600,000 from hours to milliseconds.
+    /// How many of that config's units one of the broker config's is: 3,600,000 from hours to milliseconds.
     public let scale: Int64
 
     /// A synonym in the same unit, or in one `scale` times as large.
@@ -85,9 +87,10 @@ public struct ConfigDefinition: Sendable {
     public let documentation: String
     /// What a value must satisfy beyond its type.
     public let constraint: ConfigConstraint
-    /// Of a topic config: the broker configs its default comes from, the strongest first. Of a broker config: empty.
+    /// Of a topic's or group's config: the broker configs its default comes from, the strongest first. Of a broker
+    /// config: empty.
     public let synonyms: [ConfigSynonym]
-    /// When it may change. Of a topic config it means nothing: those change at any time.
+    /// When it may change. Of a topic's or group's config it means nothing: those change at any time.
     public let updateMode: ConfigUpdateMode
     /// True if answers must leave the value out.
     public let isSensitive: Bool

@@ -11,7 +11,7 @@ public struct ConfigSetting: Sendable, Hashable {
     public let source: ConfigSource
 }
 
-/// One config of a topic or a broker as DescribeConfigs answers it.
+/// One config of a topic, a group or a broker as DescribeConfigs answers it.
 public struct ConfigEntry: Sendable, Hashable {
     /// The config's name.
     public let name: String
@@ -67,10 +67,23 @@ extension BrokerConfig {
     /// `names` chooses some, nil all; unknown ones are left out.
     public func topicEntries(overrides: [String: String], names: [String]? = nil) -> [ConfigEntry] {
         let all = TopicConfigDefinitions.all.filter { !$0.isInternal || overrides[$0.name] != nil }
-        return Self.chosen(all, names).map { definition in
+        return self.entries(all, overrides: overrides, setAs: .dynamicTopic, names: names)
+    }
+
+    /// A group's configs on this broker in the order of their names; `overrides` are those set on the group.
+    /// `names` chooses some, nil all; unknown ones are left out.
+    public func groupEntries(overrides: [String: String], names: [String]? = nil) -> [ConfigEntry] {
+        self.entries(GroupConfigDefinitions.all, overrides: overrides, setAs: .dynamicGroup, names: names)
+    }
+
+    /// Configs of something that inherits them from the broker.
+    private func entries(
+        _ all: [ConfigDefinition], overrides: [String: String], setAs source: ConfigSource, names: [String]?
+    ) -> [ConfigEntry] {
+        Self.chosen(all, names).map { definition in
             var synonyms: [ConfigSetting] = []
             if let value = overrides[definition.name] {
-                synonyms.append(ConfigSetting(name: definition.name, value: value, source: .dynamicTopic))
+                synonyms.append(ConfigSetting(name: definition.name, value: value, source: source))
             }
             synonyms += self.layers.settings(of: definition.synonyms.map(\.name)).map {
                 ConfigSetting(name: $0.name, value: $0.value, source: $0.source)
@@ -81,8 +94,7 @@ extension BrokerConfig {
                 synonyms.append(
                     ConfigSetting(name: last?.name ?? definition.name, value: shown, source: .defaultConfig))
             }
-            let value =
-                overrides[definition.name] ?? self.layers.topicDefault(definition) ?? definition.defaultValue
+            let value = overrides[definition.name] ?? self.layers.inherited(definition) ?? definition.defaultValue
             return ConfigEntry(definition, value: value, isReadOnly: false, synonyms: synonyms)
         }
     }

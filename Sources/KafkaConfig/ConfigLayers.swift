@@ -20,7 +20,7 @@ struct ConfigLayers: Sendable, Hashable {
         case .dynamicBroker: self.dynamicBroker
         case .dynamicDefaultBroker: self.dynamicDefault
         case .staticBroker: self.staticBroker
-        case .dynamicTopic, .defaultConfig: [:]
+        case .dynamicTopic, .dynamicGroup, .defaultConfig: [:]
         }
     }
 
@@ -36,8 +36,8 @@ struct ConfigLayers: Sendable, Hashable {
         self.dynamicBroker[name] ?? self.dynamicDefault[name] ?? self.staticBroker[name]
     }
 
-    /// A topic config's value as the broker sets it, in the topic config's unit; nil if no synonym is set.
-    func topicDefault(_ definition: ConfigDefinition) -> String? {
+    /// A topic's or group's config as the broker sets it, in that config's unit; nil if no synonym is set.
+    func inherited(_ definition: ConfigDefinition) -> String? {
         for source in Self.order {
             let layer = self[source]
             for synonym in definition.synonyms {

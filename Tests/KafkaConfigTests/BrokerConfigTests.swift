@@ -36,17 +36,22 @@ struct BrokerConfigTests {
 
     @Test("every typed property follows its name")
     func allNumbersAreRead() throws {
-        // A value that no default has, tried for each config alone: something must change.
+        // A value that the default is not, tried for each config alone: something must change. Beside it, one that is
+        // within the bounds that other configs set.
         let plain = try BrokerConfig()
         for definition in BrokerConfigDefinitions.all {
-            let value: String
+            let values: [String]
             switch definition.type {
-            case .int, .short, .long: value = "1023"
-            case .boolean: value = definition.defaultValue == "true" ? "false" : "true"
+            case .int, .short, .long:
+                let near = definition.defaultValue.flatMap { Int64($0) }.map { [$0 - 1, min($0, .max - 1) + 1] } ?? []
+                values = ["1023"] + near.map(String.init)
+            case .boolean: values = [definition.defaultValue == "true" ? "false" : "true"]
             default: continue
             }
-            guard (try? definition.validate(value)) != nil else { continue }
-            var changed = try BrokerConfig(resolving: [definition.name: value])
+            let accepted = values.filter { (try? definition.validate($0)) != nil }
+            guard !accepted.isEmpty else { continue }
+            let resolved = accepted.lazy.compactMap { try? BrokerConfig(resolving: [definition.name: $0]) }.first
+            var changed = try #require(resolved, "\(definition.name)")
             // The layers differ in any case, so the same layers are compared with and without the property.
             changed = try changed.applyingDynamic(clusterDefault: [:], node: [:])
             let same = "\(changed)".split(separator: "layers:")[0] == "\(plain)".split(separator: "layers:")[0]
