@@ -145,7 +145,7 @@ let package = Package(
             name: "BrokerTests",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", "Broker", "MartletTestKit", nioCore, nioPosix, logging,
+                "ClusterMetadata", "GroupCoordinator", "Broker", "MartletTestKit", nioCore, nioPosix, logging,
             ]
         ),
         .testTarget(

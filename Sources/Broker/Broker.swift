@@ -3,6 +3,7 @@
 
 public import ClusterMetadata
 public import CommitLog
+import GroupCoordinator
 public import KafkaConfig
 import KafkaMessages
 import KafkaTypes
@@ -36,6 +37,8 @@ public final class Broker: Sendable {
     let cleaner: LogCleaner
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
+    /// What groups go by; rebuilt when a config of the broker or of a group changes.
+    let currentGroupSettings: Mutex<GroupSettings>
     /// Begun with the housekeeping.
     let scrubber: Scrubber
     private let fetchSessions: Mutex<FetchSessionCache>
@@ -64,6 +67,8 @@ public final class Broker: Sendable {
         self.logger = logger
         let config = try Self.applyDynamicConfigs(of: metadata.image, to: config)
         self.currentConfig = Mutex(config)
+        self.currentGroupSettings = Mutex(
+            Self.groupSettings(config, metadata.image.groupConfigs, logger: logger))
         let path = logs.path
         self.space = DiskSpaceWatch(
             directory: path,
@@ -98,6 +103,9 @@ public final class Broker: Sendable {
 
     /// The configs in force.
     public var config: BrokerConfig { self.currentConfig.withLock { $0 } }
+
+    /// What groups go by at this moment. Cheap: a lock held for a moment, and a few references.
+    var groupSettings: GroupSettings { self.currentGroupSettings.withLock { $0 } }
 
     /// Looks for what a fetch asks for.
     var fetchReader: FetchReader { FetchReader(topics: self.topics, logger: self.logger) }

@@ -22,6 +22,7 @@ extension DispatchTable {
         .serving(IncrementalAlterConfigsHandler.self),
         .serving(DescribeClusterHandler.self),
         .serving(DescribeProducersHandler.self),
+        .serving(ListConfigResourcesHandler.self),
         .serving(DescribeTopicPartitionsHandler.self),
     ])
 }

@@ -12,8 +12,12 @@ public struct ClusterImage: Sendable, Hashable {
     public static let partitionsPerTopicMax = 10_000
     /// The most partitions of all topics together.
     public static let partitionsMax = 200_000
-    /// The most configs that may be set on one topic or one broker.
+    /// The most configs that may be set on one topic, one group or one broker.
     public static let configsMax = 1_000
+    /// The most groups that may have configs. All of them are read with the image, though they need not exist.
+    public static let configuredGroupsMax = 10_000
+    /// The longest id of a group that may have configs, in bytes: groups that people configure have names.
+    public static let configuredGroupIDBytesMax = 1_024
 
     /// The cluster's identity: 22 characters of base64 if it was drawn, any text if an operator chose it.
     public private(set) var clusterID: String
@@ -27,6 +31,8 @@ public struct ClusterImage: Sendable, Hashable {
     public private(set) var defaultBrokerConfigs: [String: String] = [:]
     /// The configs set at run time for single brokers, by name.
     public private(set) var brokerConfigs: [NodeID: [String: String]] = [:]
+    /// The configs set on groups, by group id; such a group need not exist.
+    public private(set) var groupConfigs: [String: [String: String]] = [:]
     /// How many partitions all topics have together.
     public private(set) var partitionCount = 0
 
@@ -50,7 +56,8 @@ public struct ClusterImage: Sendable, Hashable {
         nextProducerID: ProducerID,
         topics: [TopicImage],
         defaultBrokerConfigs: [String: String],
-        brokerConfigs: [NodeID: [String: String]]
+        brokerConfigs: [NodeID: [String: String]],
+        groupConfigs: [String: [String: String]] = [:]
     ) throws(MetadataError) {
         self.init(clusterID: clusterID, nodeID: nodeID)
         self.topicsByName.reserveCapacity(topics.count)
@@ -59,6 +66,7 @@ public struct ClusterImage: Sendable, Hashable {
         for topic in topics { try self.create(topic) }
         self.defaultBrokerConfigs = defaultBrokerConfigs
         self.brokerConfigs = brokerConfigs
+        self.groupConfigs = groupConfigs
         self.version = version
         self.nextProducerID = nextProducerID
     }
@@ -131,6 +139,9 @@ extension ClusterImage {
         case .setBrokerConfigs(let node?, let configs):
             try Self.checkCount(of: configs, for: "broker \(node)")
             self.brokerConfigs[node] = configs.isEmpty ? nil : configs
+        case .setGroupConfigs(let group, let configs):
+            try self.check(configs, of: group)
+            self.groupConfigs[group] = configs.isEmpty ? nil : configs
         case .setPartitionState(let id, let index, let leader, let epoch, let isr):
             try self.setState(id, index, leader: leader, epoch: epoch, isr: isr)
         case .reserveProducerIDs(let next):
@@ -228,6 +239,28 @@ extension ClusterImage {
         }
         self.topicsByName[topic.name]?.partitions[Int(index.rawValue)] = PartitionImage(
             replicas: partition.replicas, leader: leader, leaderEpoch: epoch, isr: isr)
+    }
+
+    private func check(_ configs: [String: String], of group: String) throws(MetadataError) {
+        // Messages travel in answers: a hostile name must not make them huge.
+        guard group.utf8.count <= Self.configuredGroupIDBytesMax else {
+            throw MetadataError(
+                .limitReached,
+                """
+                The id of group '\(group.prefix(50))…' has \(group.utf8.count) bytes; groups with configs of their own \
+                may have at most \(Self.configuredGroupIDBytesMax)
+                """)
+        }
+        try Self.checkCount(of: configs, for: "group \(group)")
+        let isNew = !configs.isEmpty && self.groupConfigs[group] == nil
+        guard !isNew || self.groupConfigs.count < Self.configuredGroupsMax else {
+            throw MetadataError(
+                .limitReached,
+                """
+                \(self.groupConfigs.count) groups have configs of their own, so group '\(group)' cannot get any: delete \
+                those that are no longer needed
+                """)
+        }
     }
 
     private static func checkCount(of configs: [String: String], for what: String) throws(MetadataError) {

@@ -20,6 +20,8 @@ public enum MetadataChange: Sendable, Hashable {
     case setTopicConfigs(TopicID, [String: String])
     /// The configs set at run time are now these: for one broker, or for all (nil).
     case setBrokerConfigs(NodeID?, [String: String])
+    /// The configs set on a group are now these, and no others. The group need not exist.
+    case setGroupConfigs(String, [String: String])
     /// Another leader, or another set of replicas up to date.
     case setPartitionState(TopicID, PartitionIndex, leader: NodeID, leaderEpoch: LeaderEpoch, isr: [NodeID])
     /// Producer ids below this one are handed out.

@@ -194,6 +194,21 @@ extension MetadataController {
         }
     }
 
+    /// Replaces the configs set on a group, which need not exist, by what `change` makes of them.
+    ///
+    /// `change` gets those set now and must not call this controller. What it throws is thrown on; else `limitReached`,
+    /// `storage`. Returns the image as it is then, or would be (`validateOnly`).
+    @discardableResult
+    public func alterGroupConfigs(
+        _ group: String, validateOnly: Bool = false, _ change: ([String: String]) throws -> [String: String]
+    ) throws -> ClusterImage {
+        try self.writer.withLock { writer in
+            let image = try self.freshImage(&writer)
+            let configs = try change(image.groupConfigs[group] ?? [:])
+            return try self.commit([.setGroupConfigs(group, configs)], to: image, validateOnly, &writer)
+        }
+    }
+
     /// Makes changes that need no decision here, such as another leader, in one commit. Returns the new image.
     ///
     /// Throws as ``ClusterImage/applying(_:)`` does, or `storage`.

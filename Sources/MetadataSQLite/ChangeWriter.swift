@@ -36,6 +36,10 @@ struct ChangeWriter {
             let key = Int64(node?.rawValue ?? Column.allBrokers)
             try self.execute("DELETE FROM broker_config WHERE node_id = ?", [key])
             try self.insert(configs, into: "broker_config (node_id, name, value)", key)
+        case .setGroupConfigs(let group, let configs):
+            let key = Data(group.utf8)
+            try self.execute("DELETE FROM group_config WHERE group_id = ?", [key])
+            try self.insert(configs, into: "group_config (group_id, name, value)", key)
         case .setPartitionState(let id, let index, let leader, let epoch, let isr):
             try self.execute(
                 "UPDATE partition SET leader = ?, leader_epoch = ?, isr = ? WHERE topic_key = ? AND number = ?",
@@ -87,7 +91,7 @@ struct ChangeWriter {
         }
     }
 
-    private func insert(_ configs: [String: String], into table: String, _ key: Int64) throws {
+    private func insert(_ configs: [String: String], into table: String, _ key: some DatabaseValueConvertible) throws {
         for (name, value) in configs { try self.execute("INSERT INTO \(table) VALUES (?, ?, ?)", [key, name, value]) }
     }
 

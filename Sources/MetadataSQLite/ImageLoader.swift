@@ -21,7 +21,8 @@ struct ImageLoader {
             nextProducerID: ProducerID(self.value(row, 3)),
             topics: self.topics(),
             defaultBrokerConfigs: allBrokers,
-            brokerConfigs: nodes)
+            brokerConfigs: nodes,
+            groupConfigs: self.groupConfigs())
     }
 
     private func topics() throws -> [TopicImage] {
@@ -86,6 +87,16 @@ struct ImageLoader {
             }
         }
         return (all, nodes)
+    }
+
+    private func groupConfigs() throws -> [String: [String: String]] {
+        let rows = try Row.fetchCursor(self.database, sql: "SELECT group_id, name, value FROM group_config")
+        var configs: [String: [String: String]] = [:]
+        while let row = try rows.next() {
+            let (id, name): (Data, String) = (try self.value(row, 0), try self.value(row, 1))
+            configs[String(decoding: id, as: UTF8.self), default: [:]][name] = try self.value(row, 2)
+        }
+        return configs
     }
 
     /// A column's value. GRDB's own subscripts trap on a value that does not fit.

@@ -43,6 +43,7 @@ enum Schema {
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator().disablingDeferredForeignKeyChecks()
         migrator.registerMigration("1") { try $0.execute(sql: self.version1) }
+        migrator.registerMigration("2") { try $0.execute(sql: self.version2) }
         return migrator
     }
 
@@ -81,6 +82,16 @@ enum Schema {
             name TEXT NOT NULL,
             value TEXT NOT NULL,
             PRIMARY KEY (node_id, name)
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// Ids of groups are the bytes of their UTF-8, as they may be any text: SQLite's own texts end at a zero.
+    private static let version2 = """
+        CREATE TABLE group_config (
+            group_id BLOB NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (group_id, name)
         ) STRICT, WITHOUT ROWID;
         """
 }

@@ -42,7 +42,7 @@ struct AlterConfigsHandlerTests {
         return resource
     }
 
-    private static func alter(
+    static func alter(
         _ broker: BrokerHarness,
         _ type: Int8,
         _ name: String,
@@ -60,7 +60,7 @@ struct AlterConfigsHandlerTests {
         return answer
     }
 
-    private static func replace(
+    static func replace(
         _ broker: BrokerHarness,
         _ type: Int8,
         _ name: String,
@@ -237,7 +237,8 @@ struct AlterConfigsHandlerTests {
                 (Describe.broker, "99", ("log.retention.ms", set, "1"), .brokerIDNotRegistered),
                 (Describe.broker, "me", ("log.retention.ms", set, "1"), .invalidRequest),
                 (Describe.brokerLogger, own, ("root", set, "DEBUG"), .invalidRequest),
-                (32, "group", ("x", set, "1"), .invalidRequest),
+                (Describe.group, "", ("consumer.session.timeout.ms", set, "50000"), .invalidRequest),
+                (Describe.group, "payments", ("nothing", set, "1"), .invalidConfig),
                 (3, "x", ("x", set, "1"), .invalidRequest),
             ] as [(Int8, String, (String, Int8, String?), ErrorCode)] {
                 let answer = try await Self.alter(broker, type, name, [change])

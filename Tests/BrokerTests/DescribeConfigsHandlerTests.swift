@@ -14,6 +14,7 @@ struct DescribeConfigsHandlerTests {
     static let topic: Int8 = 2
     static let broker: Int8 = 4
     static let brokerLogger: Int8 = 8
+    static let group: Int8 = 32
 
     static func describe(
         _ broker: BrokerHarness,
@@ -160,7 +161,7 @@ struct DescribeConfigsHandlerTests {
                 (Self.topic, "nothing", .unknownTopicOrPartition), (Self.topic, "no name", .invalidTopicException),
                 (Self.broker, other, .invalidRequest), (Self.broker, "me", .invalidRequest),
                 (Self.brokerLogger, "", .invalidRequest), (Self.brokerLogger, other, .invalidRequest),
-                (0, "x", .invalidRequest), (16, "x", .invalidRequest), (32, "x", .invalidRequest),
+                (0, "x", .invalidRequest), (16, "x", .invalidRequest), (Self.group, "", .invalidRequest),
                 (99, "x", .invalidRequest),
             ] as [(Int8, String, ErrorCode)] {
                 let result = try await Self.describe(broker, type, name)

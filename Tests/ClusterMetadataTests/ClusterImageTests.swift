@@ -68,6 +68,22 @@ struct ClusterImageTests {
         #expect(self.code(full + [.createTopic(self.topic("x", 99))], on: self.empty) == .limitReached)
         let configs = Dictionary(uniqueKeysWithValues: (0...ClusterImage.configsMax).map { ("k\($0)", "v") })
         #expect(self.code([.setBrokerConfigs(nil, configs)], on: self.empty) == .limitReached)
+        #expect(self.code([.setGroupConfigs("g", configs)], on: self.empty) == .limitReached)
+    }
+
+    @Test("a group need not exist to have configs; they go with the last of them, and groups with any are not endless")
+    func groupConfigs() throws {
+        var image = try self.empty.applying([.setGroupConfigs("", ["a": "1"]), .setGroupConfigs("g", ["a": "2"])])
+        image = try image.applying([.setGroupConfigs("g", ["b": "3"]), .setGroupConfigs("", [:])])
+        #expect(image.groupConfigs == ["g": ["b": "3"]])
+        #expect(image.version == self.empty.version + 4)
+        let more = (1..<ClusterImage.configuredGroupsMax).map { MetadataChange.setGroupConfigs("g\($0)", ["a": "1"]) }
+        let full = try image.applying(more)
+        #expect(self.code([.setGroupConfigs("one more", ["a": "1"])], on: full) == .limitReached)
+        #expect(self.code([.setGroupConfigs("g", ["a": "1"])], on: full) == nil)
+        #expect(self.code([.setGroupConfigs("g", [:]), .setGroupConfigs("one more", ["a": "1"])], on: full) == nil)
+        let long = String(repeating: "x", count: ClusterImage.configuredGroupIDBytesMax + 1)
+        #expect(self.code([.setGroupConfigs(long, ["a": "1"])], on: image) == .limitReached)
     }
 
     @Test("partitions are added, configs replaced, producer ids only move on")

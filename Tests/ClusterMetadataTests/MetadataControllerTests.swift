@@ -145,6 +145,11 @@ struct MetadataControllerTests {
         try controller.alterBrokerConfigs(1) { $0.defaultBrokerConfigs }
         #expect(controller.image.topic(named: "a")?.configs == ["x": "1", "y": "2"])
         #expect(controller.image.brokerConfigs == [1: ["z": "3"]])
+        try controller.alterGroupConfigs("g") { $0.merging(["v": "4"]) { $1 } }
+        try controller.alterGroupConfigs("g") { $0.merging(["w": "5"]) { $1 } }
+        let validated = try controller.alterGroupConfigs("g", validateOnly: true) { _ in [:] }
+        #expect(validated.groupConfigs.isEmpty)
+        #expect(controller.image.groupConfigs == ["g": ["v": "4", "w": "5"]])
         struct Refusal: Error {}
         #expect(throws: Refusal.self) { try controller.alterTopicConfigs("a") { _ in throw Refusal() } }
         #expect(try store.load() == controller.image)

@@ -178,6 +178,27 @@ struct SQLiteMetadataStoreTests {
         }
     }
 
+    @Test("a file of the first version opens with everything in it, and takes what only later ones know")
+    func firstVersion() throws {
+        try self.withPath { path in
+            let store = try SQLiteMetadataStore(path: path)
+            let controller = try MetadataController(store: store, nodeID: 1, generator: SystemRandomNumberGenerator())
+            try controller.alterBrokerConfigs(nil) { _ in ["a": "b"] }
+            let image = controller.image
+            try store.queue.write { database in
+                try database.execute(sql: "DROP TABLE group_config")
+                try database.execute(sql: "DELETE FROM grdb_migrations WHERE identifier <> '1'")
+            }
+            try store.close()
+
+            let later = try SQLiteMetadataStore(path: path)
+            #expect(try later.load() == image)
+            try later.commit([.setGroupConfigs("g", ["k": "1"])])
+            try later.close()
+            #expect(try SQLiteMetadataStore(path: path).load()?.groupConfigs == ["g": ["k": "1"]])
+        }
+    }
+
     @Test("a path that cannot be opened is an error that names it")
     func unopenable() throws {
         let error = self.openError("/nonexistent/metadata.sqlite")

@@ -3,6 +3,7 @@
 
 import ClusterMetadata
 import KafkaConfig
+import KafkaMessages
 import KafkaTypes
 import KafkaWire
 import Logging
@@ -38,6 +39,10 @@ struct ConfigEdit: Sendable {
                         self.changes
                     )
                 }
+            case .group(let id):
+                try broker.alterGroupConfigs(id, validateOnly: validateOnly) { set in
+                    try broker.config.altering(groupOverrides: self.replacesAll ? [:] : set, self.changes)
+                }
             case .brokerLogger:
                 throw RequestRefusal(
                     .invalidRequest,
@@ -60,5 +65,60 @@ struct ConfigEdit: Sendable {
     private func checkIsRegistered(_ node: NodeID?, _ broker: Broker) throws(RequestRefusal) {
         guard let node, node != broker.metadata.image.nodeID else { return }
         throw RequestRefusal(.brokerIDNotRegistered, "There is no broker \(node)")
+    }
+}
+
+// MARK: - The two requests
+
+/// What both requests say of a resource to change.
+protocol ResourceToAlter {
+    var resourceType: Int8 { get }
+    var resourceName: String { get }
+}
+
+/// What both answers say of a resource.
+protocol AlteredResource {
+    init()
+    var errorCode: Int16 { get set }
+    var errorMessage: String? { get set }
+    var resourceType: Int8 { get set }
+    var resourceName: String { get set }
+}
+
+extension AlterConfigsRequest.AlterConfigsResource: ResourceToAlter {}
+extension AlterConfigsResponse.AlterConfigsResourceResponse: AlteredResource {}
+extension IncrementalAlterConfigsRequest.AlterConfigsResource: ResourceToAlter {}
+extension IncrementalAlterConfigsResponse.AlterConfigsResourceResponse: AlteredResource {}
+
+extension ConfigEdit {
+    /// Changes each resource of a request by itself and answers in their order. Blocks on the disk: for the admin thread.
+    ///
+    /// - Parameter changes: what the request wants of a resource.
+    static func answers<Item: ResourceToAlter, Answered: AlteredResource>(
+        to items: [Item],
+        on broker: Broker,
+        validateOnly: Bool,
+        replacesAll: Bool,
+        changes: (Item) throws(RequestRefusal) -> [ConfigAlteration]
+    ) -> [Answered] {
+        let resources = items.map { ConfigResource(type: $0.resourceType, name: $0.resourceName) }
+        let repeated = RepeatedItems(resources)
+        return zip(items, resources).map { item, resource in
+            var answer = Answered()
+            answer.resourceType = resource.type
+            answer.resourceName = resource.name
+            answer.errorMessage = nil
+            do throws(RequestRefusal) {
+                guard !repeated.contains(resource) else {
+                    throw RequestRefusal(.invalidRequest, "The request has resource '\(resource.name)' more than once")
+                }
+                try ConfigEdit(resource: resource, changes: changes(item), replacesAll: replacesAll)
+                    .apply(to: broker, validateOnly: validateOnly)
+            } catch {
+                answer.errorCode = error.errorCode.rawValue
+                answer.errorMessage = error.message
+            }
+            return answer
+        }
     }
 }

@@ -8,7 +8,7 @@ import KafkaWire
 /// What requests about configs name: a kind of thing and its name, such as a topic.
 struct ConfigResource: Hashable, Sendable {
     /// The kinds by their codes in the protocol.
-    enum Kind: Int8 {
+    enum Kind: Int8, CaseIterable {
         case topic = 2
         case broker = 4
         case brokerLogger = 8
@@ -27,6 +27,8 @@ struct ConfigResource: Hashable, Sendable {
         /// Nil: the configs set at run time for all brokers.
         case broker(NodeID?)
         case brokerLogger(NodeID)
+        /// A group by its id; it need not exist.
+        case group(String)
     }
 
     /// Finds what the resource names, or says why there is no such thing.
@@ -48,12 +50,19 @@ struct ConfigResource: Hashable, Sendable {
         case .clientMetrics:
             throw RequestRefusal(.invalidRequest, "Configs of client metrics are not supported")
         case .group:
-            throw RequestRefusal(.invalidRequest, "Configs of groups are not supported yet")
+            guard !self.name.isEmpty else {
+                throw RequestRefusal(
+                    .invalidRequest,
+                    "The name of a group resource is the group's id; for all groups set the broker configs "
+                        + "group.consumer.*"
+                )
+            }
+            return .group(self.name)
         case nil:
             throw RequestRefusal(
                 .invalidRequest,
                 "Resource type \(self.type) is not known: topics are \(Kind.topic.rawValue), brokers "
-                    + "\(Kind.broker.rawValue)"
+                    + "\(Kind.broker.rawValue), groups \(Kind.group.rawValue)"
             )
         }
     }

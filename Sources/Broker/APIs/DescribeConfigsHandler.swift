@@ -7,7 +7,7 @@ import KafkaMessages
 import KafkaTypes
 import KafkaWire
 
-/// DescribeConfigs (key 32): the configs of topics and brokers, and where each of them comes from.
+/// DescribeConfigs (key 32): the configs of topics, groups and brokers, and where each of them comes from.
 ///
 /// Served: 1-4. The answer has the source of each value and, if asked for, every place that has one (KIP-226); from
 /// version 3 on its type and, if asked for, its documentation too (KIP-569).
@@ -15,6 +15,7 @@ import KafkaWire
 /// - A topic (type 2) by its name: its configs in force, its own and those inherited, and `martlet.acks.all`, which
 ///   says in words what an acknowledgement of it means.
 /// - A broker (type 4) by its id: that broker's configs in force. By an empty name: what is set at run time for all.
+/// - A group (type 32) by its id, whether it exists or not: its configs in force (KIP-848).
 /// - The loggers of a broker (type 8): an empty list. There is one level for all, the broker config `log.level`.
 /// - Null or no keys mean all of them; unknown keys are left out, as in Kafka.
 /// - A request that names more than `resourcesMax` resources gets INVALID_REQUEST for each: its answer would be some
@@ -79,6 +80,8 @@ struct DescribeConfigsHandler: APIHandler {
         case .broker(let id?):
             try self.checkIsHere(id, image)
             return config.entries(names: keys).map { Entry($0) }
+        case .group(let id):
+            return config.groupEntries(overrides: image.groupConfigs[id] ?? [:], names: keys).map { Entry($0) }
         case .brokerLogger(let id):
             try self.checkIsHere(id, image)
             return []

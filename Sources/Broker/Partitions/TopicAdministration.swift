@@ -125,19 +125,20 @@ extension Broker {
     ) throws {
         let image = try self.metadata.alterBrokerConfigs(node, validateOnly: validateOnly) { image in
             let configs = try change(image)
-            try self.checkTopics(of: image, with: configs, of: node)
+            try self.check(image, with: configs, of: node)
             return configs
         }
         if validateOnly { return }
         let config = try Self.applyDynamicConfigs(of: image, to: self.config)
         self.currentConfig.withLock { $0 = config }
+        self.refreshGroupSettings(image.groupConfigs)
         self.space.use(configuredMark: config.logDirMinFreeBytes)
         for topic in image.topics { try self.applyConfigs(of: topic) }
     }
 
-    /// Refuses dynamic configs that would contradict what a topic has set for itself.
-    private func checkTopics(
-        of image: ClusterImage,
+    /// Refuses dynamic configs that would contradict what a topic or a group has set for itself.
+    private func check(
+        _ image: ClusterImage,
         with configs: [String: String],
         of node: NodeID?
     ) throws(ConfigError) {
@@ -146,6 +147,7 @@ extension Broker {
             node: node == nil ? image.brokerConfigs[image.nodeID] ?? [:] : configs
         )
         for topic in image.topics { _ = try TopicConfig(overrides: topic.configs, broker: changed) }
+        for (group, configs) in image.groupConfigs { try Self.check(configs, of: group, against: changed) }
     }
 
     /// Replaces the dynamic configs of one broker, or of all (nil), by `configs`, which the caller has checked.
