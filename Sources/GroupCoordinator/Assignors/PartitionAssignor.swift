@@ -11,6 +11,16 @@ public protocol PartitionAssignor: Sendable {
     /// The partitions of each member. Every partition of a topic that somebody subscribed to goes to exactly one of its
     /// subscribers; the same input gives the same result.
     static func assign(_ input: AssignmentInput) -> [String: PartitionSet]
+
+    /// Whether `assign` is done when members have what `input` says they have. An assignor that moves few partitions at a
+    /// time answers false until it would move none any more; the group is to be assigned again as soon as all members
+    /// have arrived at the assignment that they have been given.
+    static func isSettled(_ input: AssignmentInput) -> Bool
+}
+
+extension PartitionAssignor {
+    /// One assignment is enough.
+    public static func isSettled(_ input: AssignmentInput) -> Bool { true }
 }
 
 /// What an assignor knows.

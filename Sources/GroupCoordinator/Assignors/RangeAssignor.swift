@@ -1,21 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-/// The assignor `range`.
+import KafkaTypes
+
+/// `range`: of each topic every subscriber gets one range of partitions, in the order of the members.
+///
+/// Topics with as many partitions and the same subscribers are cut at the same places, so that their partitions meet at
+/// one member, as joins of streams need it. The first members of the order get one partition more where it does not come
+/// out even. Like Kafka's since 4.0 it starts afresh each time, since ranges that line up and partitions that stay exclude
+/// each other; the order begins with the static members by their instance ids, and so one that comes back under a new
+/// member id finds its partitions again.
 public enum RangeAssignor: PartitionAssignor {
     /// `range`
     public static let name = "range"
 
-    /// Deals the partitions of each topic out in turn.
+    /// O(n log n) in the members, linear in partitions and topics of members.
     public static func assign(_ input: AssignmentInput) -> [String: PartitionSet] {
-        var result = input.members.mapValues { _ in PartitionSet() }
-        for (id, topic) in input.topics {
-            let subscribers = input.members.filter { $0.value.subscribed.contains(id) }.keys.sorted()
-            if subscribers.isEmpty { continue }
-            for partition in 0..<topic.partitionCount {
-                result[subscribers[Int(partition) % subscribers.count]]?.formUnion(id, [partition])
+        let members = input.members.sorted { Self.isBefore($0, $1) }
+        var subscribers: [TopicID: [Int]] = [:]
+        for (number, member) in members.enumerated() {
+            for topic in member.value.subscribed { subscribers[topic, default: []].append(number) }
+        }
+        var sets = [PartitionSet](repeating: PartitionSet(), count: members.count)
+        for (id, numbers) in subscribers {
+            guard let topic = input.topics[id], topic.partitionCount > 0 else { continue }
+            let count = Int(topic.partitionCount)
+            let (share, rest) = count.quotientAndRemainder(dividingBy: numbers.count)
+            var start = 0
+            for (place, number) in numbers.enumerated() {
+                let end = start + share + (place < rest ? 1 : 0)
+                if start == end { break }
+                sets[number][id] = Array(Int32(start)..<Int32(end))
+                start = end
             }
         }
-        return result
+        return Dictionary(uniqueKeysWithValues: zip(members.map { $0.key }, sets))
+    }
+
+    private typealias Entry = (key: String, value: AssignmentInput.Member)
+
+    private static func isBefore(_ left: Entry, _ right: Entry) -> Bool {
+        switch (left.value.instanceID, right.value.instanceID) {
+        case (let one?, let other?): one == other ? left.key < right.key : one < other
+        case (_?, nil): true
+        case (nil, _?): false
+        case (nil, nil): left.key < right.key
+        }
     }
 }

@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-/// The assignor `uniform`.
+/// `uniform`: every member has the same number of partitions, give or take one, and as few as possible change their
+/// owner.
+///
+/// Members with different subscriptions get as equal numbers as their subscriptions allow. Partitions of one topic are
+/// spread over the members. Racks are not looked at.
 public enum UniformAssignor: PartitionAssignor {
     /// `uniform`
     public static let name = "uniform"
 
-    /// Deals the partitions of each topic out in turn.
+    /// O(n log n) in members, partitions and topics of members, when all subscribe to the same; else see `PathBalancer`.
     public static func assign(_ input: AssignmentInput) -> [String: PartitionSet] {
-        var result = input.members.mapValues { _ in PartitionSet() }
-        for (id, topic) in input.topics {
-            let subscribers = input.members.filter { $0.value.subscribed.contains(id) }.keys.sorted()
-            if subscribers.isEmpty { continue }
-            for partition in 0..<topic.partitionCount {
-                result[subscribers[Int(partition) % subscribers.count]]?.formUnion(id, [partition])
+        var problem = AssignmentProblem(input, weighted: false)
+        var budget = MoveBudget.unlimited
+        problem.balance(&budget)
+        return problem.result()
+    }
+}
+
+extension AssignmentProblem {
+    /// Gives every partition that somebody may take to one of those, in proportion to their weights.
+    mutating func balance(_ budget: inout MoveBudget) {
+        for component in self.components() {
+            if component.isHomogeneous {
+                QuotaBalancer.balance(&self, component, &budget)
+            } else {
+                PathBalancer.balance(&self, component, &budget)
             }
         }
-        return result
     }
 }
