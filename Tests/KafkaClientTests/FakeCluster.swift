@@ -25,6 +25,16 @@ final class FakeCluster: Sendable {
         var controller: Int32 = 0
         /// Topic to the leaders of its partitions.
         var leaders: [String: [Int32]] = [:]
+        /// Group to its coordinator; there is none available for others.
+        var coordinators: [String: Int32] = [:]
+        /// What the brokers serve; nothing else.
+        var versions: [APIKey: ClosedRange<Int16>] = [
+            .apiVersions: 0...4, .metadata: 0...12, .produce: 0...12, .fetch: 4...16, .listOffsets: 1...9,
+            .createTopics: 2...7, .deleteTopics: 1...6, .initProducerID: 0...4, .findCoordinator: 0...6,
+            .listGroups: 0...5, .describeGroups: 0...6, .deleteGroups: 0...2, .offsetFetch: 1...10,
+            .offsetCommit: 2...10, .offsetDelete: 0...0, .consumerGroupDescribe: 0...1,
+            .consumerGroupHeartbeat: 0...1,
+        ]
         /// The requests that came, in their order, without ApiVersions and Metadata.
         var log: [Call] = []
     }
@@ -46,10 +56,13 @@ final class FakeCluster: Sendable {
 
     /// Runs `body` with brokers 0 to `brokerCount - 1` and a client of theirs that does not wait between attempts.
     static func run(
-        brokers brokerCount: Int32, leaders: [String: [Int32]] = [:], handler: @escaping Handler,
+        brokers brokerCount: Int32, leaders: [String: [Int32]] = [:], coordinators: [String: Int32] = [:],
+        versions: [APIKey: ClosedRange<Int16>?] = [:], handler: @escaping Handler,
         _ body: @Sendable (FakeCluster, KafkaCluster) async throws -> Void
     ) async throws {
-        let fake = FakeCluster(State(leaders: leaders), handler: handler)
+        var state = State(leaders: leaders, coordinators: coordinators)
+        for (api, range) in versions { state.versions[api] = range }
+        let fake = FakeCluster(state, handler: handler)
         let group = MultiThreadedEventLoopGroup.singleton
         var servers: [any Channel] = []
         for node in 0..<brokerCount {
@@ -84,17 +97,43 @@ final class FakeCluster: Sendable {
     fileprivate func reply(node: Int32, to request: ScriptedBroker.Request) throws -> Reply {
         switch request.api {
         case .apiVersions:
-            return .answer(
-                ScriptedBroker.versions([
-                    .apiVersions: 0...4, .metadata: 0...12, .produce: 0...12, .fetch: 4...16, .listOffsets: 1...9,
-                    .createTopics: 2...7, .deleteTopics: 1...6, .initProducerID: 0...4,
-                ]))
+            return .answer(ScriptedBroker.versions(self.state.withLock(\.versions)))
         case .metadata:
             return .answer(try self.metadata(MetadataRequest.decode(request.body, version: request.version)))
+        case .findCoordinator:
+            self.state.withLock { $0.log.append(Call(node: node, api: request.api)) }
+            return .answer(
+                self.coordinators(try FindCoordinatorRequest.decode(request.body, version: request.version)))
         default:
             self.state.withLock { $0.log.append(Call(node: node, api: request.api)) }
             return try self.handler(node, request)
         }
+    }
+
+    /// Fills the fields of old and of new versions: those that do not belong are left out on the wire.
+    private func coordinators(_ request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+        let state = self.state.withLock(\.self)
+        func coordinator(_ key: String) -> FindCoordinatorResponse.Coordinator {
+            var coordinator = FindCoordinatorResponse.Coordinator()
+            coordinator.key = key
+            guard let node = state.coordinators[key], let port = state.ports[node] else {
+                coordinator.errorCode = ErrorCode.coordinatorNotAvailable.rawValue
+                return coordinator
+            }
+            coordinator.nodeID = node
+            coordinator.host = "127.0.0.1"
+            coordinator.port = Int32(port)
+            return coordinator
+        }
+        var response = FindCoordinatorResponse()
+        if request.coordinatorKeys.isEmpty {
+            let found = coordinator(request.key)
+            (response.errorCode, response.nodeID) = (found.errorCode, found.nodeID)
+            (response.host, response.port) = (found.host, found.port)
+        } else {
+            response.coordinators = request.coordinatorKeys.map(coordinator)
+        }
+        return response
     }
 
     private func metadata(_ request: MetadataRequest) -> MetadataResponse {

@@ -17,7 +17,7 @@ public struct ClusterDescription: Sendable {
 }
 
 /// One broker of a cluster.
-public struct BrokerDescription: Sendable {
+public struct BrokerDescription: Hashable, Sendable {
     /// Its number in the cluster.
     public var nodeID: NodeID
     /// Where clients are told to reach it: its `advertised.listeners`.

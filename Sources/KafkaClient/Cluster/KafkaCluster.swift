@@ -22,6 +22,7 @@ public final class KafkaCluster: Sendable {
 
     private struct State {
         var metadata = MetadataCache()
+        var coordinators = CoordinatorCache()
         /// Connections and attempts at them, which all who want one wait for.
         var connections: [BrokerAddress: EventLoopFuture<KafkaConnection>] = [:]
         var generator = SystemRandomNumberGenerator()
@@ -235,6 +236,18 @@ public final class KafkaCluster: Sendable {
     }
 
     func forgetController() { self.state.withLock { $0.metadata.forgetController() } }
+
+    /// The cached coordinator of a group; nil when it has to be asked for.
+    func cachedCoordinator(of groupID: String) -> BrokerDescription? {
+        self.state.withLock { $0.coordinators[groupID] }
+    }
+
+    func remember(_ coordinator: BrokerDescription, of groupID: String) {
+        self.state.withLock { $0.coordinators.remember(coordinator, for: groupID) }
+    }
+
+    /// A broker said that it does not look after this group, or does not answer: the next question goes to the cluster.
+    func forgetCoordinator(of groupID: String) { self.state.withLock { $0.coordinators.forget(groupID) } }
 
     /// A connection to an address that the cluster itself handed out. When that fails the reason is most often the
     /// cluster's configuration, so the error says where the address comes from.
