@@ -84,9 +84,9 @@ import Testing
     @Test("errors carry their code into JSON")
     func failedChange() {
         let error = KafkaClientError(.topicAlreadyExists, subject: "orders", message: "it is there")
-        let report = TopicChangeReport([
-            TopicChange(name: "orders", outcome: "failed", error: error),
-            TopicChange(name: "new", outcome: "created", topicID: "id"),
+        let report = ChangeReport([
+            ItemChange(name: "orders", outcome: "failed", error: error),
+            ItemChange(name: "new", outcome: "created", topicID: "id"),
         ])
         #expect(
             report.json

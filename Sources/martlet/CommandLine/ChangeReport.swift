@@ -5,8 +5,8 @@ import ArgumentParser
 import KafkaClient
 import KafkaWire
 
-/// What became of one topic that was to be changed.
-struct TopicChange {
+/// What became of one topic or group that was to be changed.
+struct ItemChange {
     var name: String
     /// One word: created, exists, deleted, missing, altered, failed.
     var outcome: String
@@ -15,13 +15,13 @@ struct TopicChange {
     var error: KafkaClientError?
 }
 
-/// What became of several topics: successes on the standard output, failures on the standard error.
-struct TopicChangeReport {
-    let changes: [TopicChange]
+/// What became of several topics or groups: successes on the standard output, failures on the standard error.
+struct ChangeReport {
+    let changes: [ItemChange]
 
-    init(_ changes: [TopicChange]) { self.changes = changes }
+    init(_ changes: [ItemChange]) { self.changes = changes }
 
-    /// Prints everything; throws the exit code when a topic failed.
+    /// Prints everything; throws the exit code when one failed.
     func print(as format: ListFormat) throws {
         var output = StandardOutput()
         switch format {

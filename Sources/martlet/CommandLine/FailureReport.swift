@@ -73,6 +73,10 @@ extension KafkaClientError: CommandLineFailure {
             "`martlet topic alter NAME --config max.message.bytes=BYTES` lets larger records in"
         case .offsetOutOfRange:
             "--from beginning starts with the first record that is still there"
+        case .groupIDNotFound:
+            "`martlet group list` shows what there is"
+        case .nonEmptyGroup:
+            "`martlet group describe NAME --members` shows them; stop them first"
         case .topicDeletionDisabled:
             "the broker has delete.topic.enable=false"
         default:

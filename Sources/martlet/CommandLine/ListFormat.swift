@@ -11,6 +11,8 @@ enum ListFormat: String, CaseIterable, ExpressibleByArgument {
 
 /// `-o` of the commands that show lists.
 struct ListOutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How to show it: table or json.")
+    @Option(
+        name: [.short, .long, .customLong("format")],
+        help: "How to show it: table or json.")
     var output: ListFormat = .table
 }

@@ -56,21 +56,21 @@ struct TopicCreateCommand: AsyncParsableCommand {
             return topic
         }
         let results = try await self.connection.withCluster { try await $0.createTopics(topics) }
-        try TopicChangeReport(results.map(self.change)).print(as: self.format.output)
+        try ChangeReport(results.map(self.change)).print(as: self.format.output)
     }
 
-    private func change(_ item: ItemResult<CreatedTopic>) -> TopicChange {
+    private func change(_ item: ItemResult<CreatedTopic>) -> ItemChange {
         switch item.result {
         case .success(let created):
             let partitions = created.partitionCount.map { $0 == 1 ? "1 partition" : "\($0) partitions" }
             let replicas = created.replicationFactor.map { $0 == 1 ? "1 replica" : "\($0) replicas" }
             let details = [partitions, replicas].compactMap(\.self).joined(separator: ", ")
-            return TopicChange(
+            return ItemChange(
                 name: item.name, outcome: "created", details: details, topicID: created.topicID?.base64)
         case .failure(let error) where error.errorCode == .topicAlreadyExists && self.ifNotExists:
-            return TopicChange(name: item.name, outcome: "exists", details: "left as it is")
+            return ItemChange(name: item.name, outcome: "exists", details: "left as it is")
         case .failure(let error):
-            return TopicChange(name: item.name, outcome: "failed", error: error)
+            return ItemChange(name: item.name, outcome: "failed", error: error)
         }
     }
 }

@@ -5,14 +5,6 @@ import ArgumentParser
 import KafkaClient
 import KafkaWire
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// `martlet topic delete`.
 struct TopicDeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,36 +22,26 @@ struct TopicDeleteCommand: AsyncParsableCommand {
     @Argument(help: "The topics.")
     var names: [String]
 
-    @Flag(name: .shortAndLong, help: "Do not ask.")
-    var yes = false
-
     @Flag(name: .long, help: "A topic that does not exist is no error.")
     var ifExists = false
 
+    @OptionGroup var confirmation: Confirmation
     @OptionGroup var format: ListOutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        if !self.yes, isatty(STDIN_FILENO) == 1 { try self.ask() }
+        try self.confirmation.ask("Delete \(self.names.joined(separator: ", ")) and all records in it?")
         let results = try await self.connection.withCluster { try await $0.deleteTopics(self.names) }
         let changes = results.map { item in
             switch item.result {
             case .success:
-                TopicChange(name: item.name, outcome: "deleted")
+                ItemChange(name: item.name, outcome: "deleted")
             case .failure(let error) where error.errorCode == .unknownTopicOrPartition && self.ifExists:
-                TopicChange(name: item.name, outcome: "missing")
+                ItemChange(name: item.name, outcome: "missing")
             case .failure(let error):
-                TopicChange(name: item.name, outcome: "failed", error: error)
+                ItemChange(name: item.name, outcome: "failed", error: error)
             }
         }
-        try TopicChangeReport(changes).print(as: self.format.output)
-    }
-
-    private func ask() throws {
-        let what = self.names.joined(separator: ", ")
-        StandardError.print("Delete \(what) and all records in it? [y/N] ", terminator: "")
-        guard let answer = readLine(), ["y", "yes"].contains(answer.lowercased()) else {
-            throw CommandFailure("nothing was deleted")
-        }
+        try ChangeReport(changes).print(as: self.format.output)
     }
 }
