@@ -23,7 +23,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop soak lint format generate check-generated fuzz bench bench-durability clean
+.PHONY: help run build test interop soak lint format generate check-generated fuzz bench bench-durability bench-groups clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,10 @@ bench: build ## Measure the release build beside the limits of this machine; see
 bench-durability: build ## Measure what acks=all costs beside what the disk needs for it; see benchmarks/README.md.
 	@scripts/install-libraries bench
 	@benchmarks/durability --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+
+bench-groups: build ## Measure what consumer groups cost; see benchmarks/README.md.
+	@scripts/install-libraries bench
+	@benchmarks/groups --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build "$(PYTHON_ENVIRONMENT)"

@@ -20,7 +20,7 @@ protocol APIHandler: Sendable {
 }
 
 /// What a handler says to a request.
-enum Answer<Response: KafkaMessage> {
+enum Answer<Response: Sendable> {
     case now(Response)
     /// The answer comes later, on the connection's event loop. A failure is a mistake of the broker: it is logged and
     /// the connection closed, since there is no telling what became of the request.

@@ -6,6 +6,7 @@ public import CommitLog
 import GroupCoordinator
 public import KafkaConfig
 import KafkaMessages
+import KafkaRecords
 import KafkaTypes
 public import KafkaWire
 public import Logging
@@ -35,10 +36,9 @@ public final class Broker: Sendable {
     /// Whether there is room for records.
     let space: DiskSpaceWatch
     let cleaner: LogCleaner
+    let groups: GroupCoordinatorService
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
-    /// What groups go by; rebuilt when a config of the broker or of a group changes.
-    let currentGroupSettings: Mutex<GroupSettings>
     /// Begun with the housekeeping.
     let scrubber: Scrubber
     private let fetchSessions: Mutex<FetchSessionCache>
@@ -67,8 +67,6 @@ public final class Broker: Sendable {
         self.logger = logger
         let config = try Self.applyDynamicConfigs(of: metadata.image, to: config)
         self.currentConfig = Mutex(config)
-        self.currentGroupSettings = Mutex(
-            Self.groupSettings(config, metadata.image.groupConfigs, logger: logger))
         let path = logs.path
         self.space = DiskSpaceWatch(
             directory: path,
@@ -91,6 +89,13 @@ public final class Broker: Sendable {
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
         let space = self.space
         self.cleaner = LogCleaner(clock: clock, logger: logger) { space.mark }
+        self.groups = GroupCoordinatorService(
+            metadata: metadata,
+            clock: clock,
+            codec: CompressionCodec(rawValue: Int8(clamping: config.offsets.topicCompressionCodec)) ?? .none,
+            settings: Self.groupSettings(config, metadata.image.groupConfigs, logger: logger),
+            logger: logger
+        )
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         // Before anything is opened: on a full disk that needs the reserve.
         self.space.look(takesReserve: false)
@@ -98,14 +103,12 @@ public final class Broker: Sendable {
         let (keeper, journal) = (self.journalKeeper, logs.journal)
         journal.onWork { keeper.submit { journal.maintain() } }
         try logs.startJournal()
+        self.serveGroups()
         self.handleSpace()
     }
 
     /// The configs in force.
     public var config: BrokerConfig { self.currentConfig.withLock { $0 } }
-
-    /// What groups go by at this moment. Cheap: a lock held for a moment, and a few references.
-    var groupSettings: GroupSettings { self.currentGroupSettings.withLock { $0 } }
 
     /// Looks for what a fetch asks for.
     var fetchReader: FetchReader { FetchReader(topics: self.topics, logger: self.logger) }
@@ -183,6 +186,7 @@ public final class Broker: Sendable {
         self.scrubber.close()
         self.cleaner.close()
         self.admin.close()
+        self.groups.close()
         for thread in self.ioThreads { thread.close() }
         self.logs.journal.stop()
         self.journalKeeper.close()

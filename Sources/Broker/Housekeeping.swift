@@ -8,7 +8,7 @@ import Logging
 public import NIOCore
 
 /// What the broker does by itself from time to time: deletes what is past its retention, writes the checkpoints that
-/// make the next start quick, flushes topics that set `flush.ms`, and watches the room on the disk. It also begins the
+/// make the next start quick, deletes offsets of groups that are gone, flushes topics that set `flush.ms`, and watches the room on the disk. It also begins the
 /// scrubber and the cleaner, which end with the broker.
 ///
 /// It only decides when; the work is done on IO threads and on the admin thread. Used on one event loop.
@@ -41,6 +41,8 @@ public final class Housekeeping {
         let config = self.broker.config
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         if config.logCleanerEnable { self.broker.startCleaner() }
+        self.broker.groups.startTimers(on: eventLoop)
+        let offsetsInterval = TimeAmount.milliseconds(config.offsets.retentionCheckIntervalMs)
         let retentionInterval = TimeAmount.milliseconds(config.logRetentionCheckIntervalMs)
         let checkpointInterval = TimeAmount.milliseconds(config.logFlushOffsetCheckpointIntervalMs)
         self.tasks = [
@@ -59,6 +61,9 @@ public final class Housekeeping {
                 initialDelay: Self.recoveryCheckInterval,
                 delay: Self.recoveryCheckInterval
             ) { _ in bound.value.writeCheckpoints(ifAbove: Self.bytesToRecoverMax) },
+            eventLoop.scheduleRepeatedTask(initialDelay: offsetsInterval, delay: offsetsInterval) { _ in
+                bound.value.broker.groups.expireOffsets()
+            },
         ]
     }
 

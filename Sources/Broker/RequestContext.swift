@@ -34,6 +34,8 @@ public final class ConnectionContext: Sendable {
     public let advertisedEndpoint: Endpoint
     /// The client's address, for logs and for fetch sessions.
     public let peer: String
+    /// The client's address alone, without its port.
+    public let peerHost: String
     /// The loop on which the connection, and everything about it, runs.
     public let eventLoop: any EventLoop
     /// The contexts for compressed batches, shared by the connections of one event loop.
@@ -49,15 +51,19 @@ public final class ConnectionContext: Sendable {
 
     /// To be called on `eventLoop`.
     ///
-    /// - Parameter compression: the event loop's contexts for compressed batches; nil for some of its own.
+    /// - Parameters:
+    ///   - peerHost: the client's address without port; nil when all there is is `peer`.
+    ///   - compression: the event loop's contexts for compressed batches; nil for some of its own.
     public init(
         advertisedEndpoint: Endpoint,
         peer: String,
+        peerHost: String? = nil,
         eventLoop: any EventLoop,
         compression: NIOLoopBound<CompressionContexts>? = nil
     ) {
         self.advertisedEndpoint = advertisedEndpoint
         self.peer = peer
+        self.peerHost = peerHost ?? peer
         self.eventLoop = eventLoop
         self.compression = compression ?? NIOLoopBound(CompressionContexts(), eventLoop: eventLoop)
         self.pendingAppends = NIOLoopBound(PendingAppends(), eventLoop: eventLoop)

@@ -70,6 +70,7 @@ public final class BrokerServer: Sendable {
                             ConnectionContext(
                                 advertisedEndpoint: listener.endpoint(for: channel),
                                 peer: channel.remoteAddress.map { "\($0)" } ?? "unknown",
+                                peerHost: channel.remoteAddress?.ipAddress,
                                 eventLoop: channel.eventLoop,
                                 compression: compression.contexts(of: channel.eventLoop)
                             )

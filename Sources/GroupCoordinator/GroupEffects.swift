@@ -24,6 +24,11 @@ public struct GroupEffects: Sendable {
     /// Nothing to be done.
     public init() {}
 
+    /// The answer to a question that changed nothing, held back until what it tells is durable.
+    public init(answering call: GroupCall, _ answer: GroupAnswer) {
+        self.answer(call.token, answer)
+    }
+
     /// Nothing is to be done.
     public var isEmpty: Bool { self.records.isEmpty && self.answers.isEmpty }
 

@@ -29,7 +29,7 @@ struct GroupConfigsTests {
     @Test("what is set on a group is described, in force for the coordinator at once, and there after a restart")
     func setAndDescribe() async throws {
         try await withBroker { broker in
-            #expect(broker.broker.groupSettings == GroupSettings(config: try BrokerConfig()))
+            #expect(broker.broker.groups.environment().settings == GroupSettings(config: try BrokerConfig()))
             #expect(try await Self.config(broker, Self.session) == "45000 from 5")
             try await Alter.set(
                 broker, Describe.group, "payments",
@@ -37,7 +37,7 @@ struct GroupConfigsTests {
             try await Alter.set(broker, Describe.broker, "", ["group.consumer.session.timeout.ms": "46000"])
             for round in 1...2 {
                 #expect(try await Self.config(broker, Self.session) == "50000 from 8", "round \(round)")
-                let settings = broker.broker.groupSettings
+                let settings = broker.broker.groups.environment().settings
                 #expect(settings.consumerSessionTimeoutMs(of: "payments") == 50_000)
                 #expect(settings.consumerSessionTimeoutMs(of: "others") == 46_000)
                 #expect(
@@ -61,13 +61,13 @@ struct GroupConfigsTests {
             try await Alter.set(broker, Describe.group, "payments", [Self.session: "50000"])
             let deleted = try await Alter.alter(broker, Describe.group, "payments", [(Self.session, 1, nil)])
             #expect(deleted.errorCode == 0)
-            #expect(broker.broker.groupSettings.groups.isEmpty)
+            #expect(broker.broker.groups.environment().settings.groups.isEmpty)
             try await Alter.set(broker, Describe.group, "payments", [Self.session: "50000"])
             let replaced = try await Alter.replace(
                 broker, Describe.group, "payments", [(Self.weights, "client.id:*=1")])
             #expect(replaced.errorCode == 0)
             #expect(try await Self.config(broker, Self.session) == "45000 from 5")
-            #expect(broker.broker.groupSettings.groups["payments"]?.weights.count == 1)
+            #expect(broker.broker.groups.environment().settings.groups["payments"]?.weights.count == 1)
         }
     }
 
@@ -77,7 +77,7 @@ struct GroupConfigsTests {
             let tooLong = try await Alter.alter(broker, Describe.group, "payments", [(Self.session, 0, "60001")])
             #expect(ErrorCode(tooLong.errorCode) == .invalidConfig)
             #expect(tooLong.errorMessage?.contains("group.consumer.max.session.timeout.ms (60000)") == true)
-            #expect(broker.broker.groupSettings.groups.isEmpty)
+            #expect(broker.broker.groups.environment().settings.groups.isEmpty)
             try await Alter.set(broker, Describe.group, "payments", [Self.session: "60000"])
             let narrowed = try await Alter.alter(
                 broker, Describe.broker, "", [("group.consumer.max.session.timeout.ms", 0, "50000")])
@@ -93,7 +93,7 @@ struct GroupConfigsTests {
             let answer = try await Alter.alter(
                 broker, Describe.group, "payments", [(Self.session, 0, "50000")], validateOnly: true)
             #expect(answer.errorCode == 0)
-            #expect(broker.broker.groupSettings.groups.isEmpty)
+            #expect(broker.broker.groups.environment().settings.groups.isEmpty)
         }
     }
 
@@ -102,7 +102,7 @@ struct GroupConfigsTests {
         try await withBroker { broker in
             try broker.store.commit([.setGroupConfigs("payments", ["from.the.future": "1", Self.session: "50000"])])
             try broker.restart()
-            #expect(broker.broker.groupSettings.groups.isEmpty)
+            #expect(broker.broker.groups.environment().settings.groups.isEmpty)
             #expect(try await Self.config(broker, Self.session) == "50000 from 8")
         }
     }

@@ -47,6 +47,12 @@ struct CreatePartitionsHandler: APIHandler {
         _ topic: CreatePartitionsRequest.CreatePartitionsTopic,
         validateOnly: Bool
     ) throws(RequestRefusal) {
+        if TopicName.internalTopics.contains(topic.name) {
+            throw RequestRefusal(
+                .invalidRequest,
+                "Topic '\(topic.name)' cannot get more partitions: groups would be looked for in others than they are in"
+            )
+        }
         let assignments = topic.assignments?.map { $0.brokerIDs.map { NodeID($0) } }
         do throws(MetadataError) {
             _ = try self.broker.growTopic(

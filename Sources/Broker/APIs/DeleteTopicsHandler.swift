@@ -76,14 +76,21 @@ struct DeleteTopicsHandler: APIHandler {
         case (.some, let id) where id != .zero:
             return .failure(RequestRefusal(.invalidRequest, "Name the topic or give its id, not both"))
         case (let name?, _):
-            if let topic = image.topic(named: name) { return .success(topic) }
+            if let topic = image.topic(named: name) { return Self.checked(topic) }
             return .failure(RequestRefusal(.unknownTopicOrPartition, "Topic '\(name)' does not exist"))
         case (nil, .zero):
             return .failure(RequestRefusal(.invalidRequest, "Name the topic or give its id"))
         case (nil, let id):
-            if let topic = image.topic(id: id) { return .success(topic) }
+            if let topic = image.topic(id: id) { return Self.checked(topic) }
             return .failure(RequestRefusal(.unknownTopicID, "No topic has the id \(id)"))
         }
+    }
+
+    /// What the cluster keeps for itself is not deleted: all groups would be lost with it.
+    private static func checked(_ topic: TopicImage) -> Result<TopicImage, RequestRefusal> {
+        if !topic.isInternal { return .success(topic) }
+        return .failure(
+            RequestRefusal(.invalidRequest, "Topic '\(topic.name)' belongs to the cluster and cannot be deleted"))
     }
 }
 

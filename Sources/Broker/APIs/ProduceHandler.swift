@@ -66,7 +66,7 @@ struct ProduceHandler: Sendable {
         acks: Int16,
         promise: EventLoopPromise<[AppendTracker.Outcome]>
     ) {
-        let tracker = AppendTracker(count: accepted.count, promise: promise)
+        let tracker = AppendTracker(count: accepted.count) { promise.succeed($0) }
         let pending = self.context.connection.pendingAppends.value
         for (index, item) in accepted.enumerated() {
             pending.add(

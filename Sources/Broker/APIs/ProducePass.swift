@@ -125,6 +125,10 @@ private struct BatchCheck {
             let message = error.message(name: topicData.name, id: topicData.topicID, index: data.index)
             throw Refusal(error.errorCode, message)
         case .success((let topic, let partition)):
+            if topic.isInternal {
+                throw Refusal(
+                    .invalidTopicException, "topic '\(topic.name)' belongs to the cluster; only it writes there")
+            }
             let wanted = topic.config.minInsyncReplicas
             if self.waitsForDisk, wanted > 1 {
                 throw Refusal(.notEnoughReplicas, "topic '\(topic.name)' has min.insync.replicas=\(wanted), there is 1")

@@ -5,7 +5,6 @@ import ClusterMetadata
 import GroupCoordinator
 import KafkaConfig
 import Logging
-import Synchronization
 
 // Changes of the configs of groups. They block on the disk and run on the admin thread, one after the other.
 
@@ -24,7 +23,7 @@ extension Broker {
     /// Builds anew what groups go by, out of the broker's configs in force and those of groups.
     func refreshGroupSettings(_ groupConfigs: [String: [String: String]]) {
         let settings = Self.groupSettings(self.config, groupConfigs, logger: self.logger)
-        self.currentGroupSettings.withLock { $0 = settings }
+        self.groups.use(settings)
     }
 
     /// What groups go by. A group whose configs cannot be read, as another version of Martlet has set them, goes by the

@@ -2,11 +2,10 @@
 // Part of Martlet, an event broker in Swift.
 
 import CommitLog
-import NIOCore
 import Synchronization
 
-/// Gathers the results of the appends of one request, which may be written by several IO threads, and completes a
-/// promise when the last one is in.
+/// Gathers the results of the appends of one request, which may be written by several IO threads, and tells
+/// whoever waits for them when the last one is in.
 final class AppendTracker: Sendable {
     typealias Outcome = Result<AppendResult, AppendError>
 
@@ -16,12 +15,14 @@ final class AppendTracker: Sendable {
     }
 
     private let state: Mutex<State>
-    private let promise: EventLoopPromise<[Outcome]>
+    private let whenComplete: @Sendable ([Outcome]) -> Void
 
-    /// - Parameter count: how many appends will report; at least 1.
-    init(count: Int, promise: EventLoopPromise<[Outcome]>) {
+    /// - Parameters:
+    ///   - count: how many appends will report; at least 1.
+    ///   - whenComplete: called once, on the thread that reports last.
+    init(count: Int, whenComplete: @escaping @Sendable ([Outcome]) -> Void) {
         self.state = Mutex(State(results: Array(repeating: nil, count: count), missing: count))
-        self.promise = promise
+        self.whenComplete = whenComplete
     }
 
     /// Reports append number `index`, once each; from any thread.
@@ -32,6 +33,6 @@ final class AppendTracker: Sendable {
             state.missing -= 1
             return state.missing == 0 ? state.results.compactMap { $0 } : nil
         }
-        if let finished { self.promise.succeed(finished) }
+        if let finished { self.whenComplete(finished) }
     }
 }

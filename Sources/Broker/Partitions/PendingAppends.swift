@@ -9,6 +9,8 @@ import CommitLog
 /// IO thread for all of them. Used on the connection's event loop only.
 final class PendingAppends {
     private var byThread: [(thread: IOThread, appends: [IOThread.Append])] = []
+    /// Groups that have something to write, each once.
+    private var groups: [GroupShardHost] = []
 
     /// Keeps an append, behind those kept before.
     func add(_ append: IOThread.Append) {
@@ -20,8 +22,17 @@ final class PendingAppends {
         }
     }
 
+    /// Notes that groups have something to write.
+    func add(_ groups: GroupShardHost) {
+        if !self.groups.contains(where: { $0 === groups }) { self.groups.append(groups) }
+    }
+
     /// Hands everything over, in order. What no thread takes any more fails.
     func submit() {
+        if !self.groups.isEmpty {
+            for group in self.groups { group.submitWrites() }
+            self.groups.removeAll(keepingCapacity: true)
+        }
         if self.byThread.isEmpty { return }
         for (thread, appends) in self.byThread where !thread.append(appends) {
             for append in appends {

@@ -47,6 +47,12 @@ extension Broker {
     /// - Returns: the errors of those that could not be made.
     func autoCreateTopics(_ names: [String]) -> [String: ErrorCode] {
         let config = self.config
+        var names = names
+        if let index = names.firstIndex(of: TopicName.consumerOffsets) {
+            // It has configs and a number of partitions of its own.
+            names.remove(at: index)
+            _ = self.openGroups()
+        }
         let topics = names.map { name in
             NewTopic(
                 name: name,
@@ -68,6 +74,7 @@ extension Broker {
         let results = self.metadata.deleteTopics(ids)
         for case .success(let topic) in results {
             self.stopServing(topic)
+            self.groups.forgetTopics([topic.name])
             self.logger.info("deleted a topic", metadata: ["topic": "\(topic.name)", "id": "\(topic.id)"])
         }
         // That may be what producers wait for.

@@ -16,6 +16,8 @@ final class ServedTopic: Sendable {
     let config: TopicConfig
     /// Checks produced batches against `config`.
     let validator: BatchValidator
+    /// Belongs to the cluster: clients may read it but not write.
+    let isInternal: Bool
     /// By index, from 0, without gaps.
     let partitions: [Partition]
 
@@ -25,6 +27,7 @@ final class ServedTopic: Sendable {
         self.config = config
         self.validator = validator
         self.partitions = partitions
+        self.isInternal = TopicName.internalTopics.contains(name)
     }
 
     /// The partition of that index, or nil.

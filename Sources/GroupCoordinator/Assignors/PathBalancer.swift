@@ -129,16 +129,19 @@ struct PathBalancer {
                 let takers = self.takers[topic]
                 var emptiest = CostHeap(takers.enumerated().map { ($0.offset, self.gain($0.element.member)) })
                 // The fullest is the one with the least negative loss.
-                var fullest = CostHeap(takers.enumerated().compactMap { number, taker in
-                    self.held[taker.member][taker.slot].isEmpty ? nil : (number, self.loss(taker.member).negated)
-                })
+                var fullest = CostHeap(
+                    takers.enumerated().compactMap { number, taker in
+                        self.held[taker.member][taker.slot].isEmpty ? nil : (number, self.loss(taker.member).negated)
+                    })
                 // A giver never has to take again, nor a taker to give: the one's gain is above what anybody else's loss
                 // still is, and the other way round. So what one heap does not know of the other does not matter.
                 while let from = fullest.first, let to = emptiest.first {
                     let (giver, receiver) = (takers[from], takers[to])
                     guard self.gain(receiver.member) < self.loss(giver.member) else { break }
                     guard let partition = self.held[giver.member][giver.slot].last else { break }
-                    if !budget.allows(self.price(of: partition, from: giver.member, to: receiver.member)) { return false }
+                    if !budget.allows(self.price(of: partition, from: giver.member, to: receiver.member)) {
+                        return false
+                    }
                     self.move(giver, receiver)
                     hasMoved = true
                     emptiest.replaceFirst(self.gain(receiver.member))

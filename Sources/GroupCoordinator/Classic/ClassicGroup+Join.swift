@@ -49,7 +49,8 @@ extension ClassicGroup {
 
     private mutating func joinNew(_ request: JoinGroupRequest, _ call: GroupCall, _ step: inout Step) {
         let name = request.groupInstanceID ?? call.clientID
-        let id = "\(String(String.UnicodeScalarView(name.unicodeScalars.prefix(Self.memberIDPrefixMax))))-\(call.freshID)"
+        let id =
+            "\(String(String.UnicodeScalarView(name.unicodeScalars.prefix(Self.memberIDPrefixMax))))-\(call.freshID)"
         if let instanceID = request.groupInstanceID {
             if let old = self.staticIDs[instanceID] {
                 self.replaceStatic(old, by: id, request, call, &step)

@@ -47,7 +47,8 @@ enum HeartbeatRules {
             throw Self.invalid("TopicPartitions must be empty when (re-)joining.")
         }
         if request.subscribedTopicNames == nil, request.subscribedTopicRegex == nil {
-            throw Self.invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
+            throw Self.invalid(
+                "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
         }
     }
 

@@ -109,7 +109,7 @@ extension GroupShard {
         var listed: [ListGroupsResponse.ListedGroup] = []
         for (id, group) in self.classicGroups {
             listed.append(
-                Self.listed(id, protocolType: group.protocolType, state: group.state.rawValue, type: .classic))
+                Self.listed(id, protocolType: group.protocolType ?? "", state: group.state.rawValue, type: .classic))
         }
         for (id, group) in self.consumerGroups {
             let type = Self.consumerProtocolType

@@ -114,7 +114,9 @@ import Testing
             let ids = sketch.input.members.keys.sorted()
             let wanted: [[Int]] = sketch.input.topics.values.sorted { $0.id < $1.id }.flatMap { topic in
                 Array(
-                    repeating: ids.indices.filter { sketch.input.members[ids[$0]]?.subscribed.contains(topic.id) ?? false },
+                    repeating: ids.indices.filter {
+                        sketch.input.members[ids[$0]]?.subscribed.contains(topic.id) ?? false
+                    },
                     count: Int(topic.partitionCount))
             }.filter { !$0.isEmpty }
             let result = sketch.assign(UniformAssignor.self)

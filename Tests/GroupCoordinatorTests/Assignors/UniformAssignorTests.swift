@@ -102,7 +102,9 @@ import Testing
         #expect(sketch.text == "a: t0[0 2 4]\nb: t0[1 3 5]\nc: t1[0 1]")
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [(500, [5_000]), (500, Array(repeating: 100, count: 50)), (5_000, [20_000])])
+    @Test(
+        .timeLimit(.minutes(1)),
+        arguments: [(500, [5_000]), (500, Array(repeating: 100, count: 50)), (5_000, [20_000])])
     func largeGroupsAreAssigned(members: Int, partitions: [Int]) {
         var sketch = AssignmentSketch(partitions: partitions)
         for number in 0..<members { sketch.add("m\(number)") }

@@ -20,7 +20,9 @@ extension ConsumerGroup {
                     + "\(current.assigned.sorted) \(current.pendingRevocation.sorted)"
             )
         }
-        for (id, target) in self.target.sorted(by: { $0.key < $1.key }) { lines.append("target \(id) \(target.sorted)") }
+        for (id, target) in self.target.sorted(by: { $0.key < $1.key }) {
+            lines.append("target \(id) \(target.sorted)")
+        }
         lines.append("static \(self.staticMembers.sorted { $0.key < $1.key })")
         lines.append("votes \(self.votes.sorted { $0.key < $1.key })")
         return lines.joined(separator: "\n")

@@ -236,7 +236,8 @@ extension ScenarioWorld {
             let instance = member.groupInstanceID.map { "/\($0)" } ?? ""
             lines.append(
                 "\(self.name(of: member.memberID))\(instance) of \(member.clientID)@\(member.clientHost)"
-                    + " reads (\(Self.topics(of: member.memberMetadata))) has \(Self.text(of: member.memberAssignment))")
+                    + " reads (\(Self.topics(of: member.memberMetadata))) has \(Self.text(of: member.memberAssignment))"
+            )
         }
         return lines
     }

@@ -202,7 +202,8 @@ extension ScenarioWorld {
                 case "initialDelay": world.settings.initialRebalanceDelayMs = arguments.number(key) ?? 0
                 case "maxSize": world.settings.maxSize = arguments.number(key) ?? 0
                 case "joinTimeout": world.settings.newMemberJoinTimeoutMs = arguments.number(key) ?? 0
-                case "policy": world.settings.migrationPolicy = arguments[key].flatMap { .init(rawValue: $0) } ?? .disabled
+                case "policy":
+                    world.settings.migrationPolicy = arguments[key].flatMap { .init(rawValue: $0) } ?? .disabled
                 default: world.note("no such setting: \(key)")
                 }
             }
