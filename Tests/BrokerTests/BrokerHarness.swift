@@ -52,6 +52,7 @@ final class BrokerHarness: Sendable {
     private let fileSystem: any FileSystem
     private let diskSpace: (@Sendable () -> DiskSpace?)?
     private let running: Mutex<Broker>
+    private let isClosed = Atomic<Bool>(false)
     private let correlationIDs = Atomic<Int32>(1)
     private let wallMilliseconds: SharedCounter
     private let monotonicNanoseconds: SharedCounter
@@ -115,7 +116,14 @@ final class BrokerHarness: Sendable {
         self.running.withLock { $0 = broker }
     }
 
+    /// Ends the broker whose disk has failed, so that it cannot be shut down in order.
+    func end() {
+        try? self.close()
+    }
+
     fileprivate func close() throws {
+        // A broker is shut down once, also when that fails.
+        if self.isClosed.exchange(true, ordering: .acquiringAndReleasing) { return }
         defer { try? FileManager.default.removeItem(atPath: self.directory) }
         try self.broker.shutDown()
     }

@@ -150,7 +150,7 @@ import Testing
             harness.advance(milliseconds: GroupShardHost.retryDelayMs)
             #expect(try await harness.commit("g", "t", 0, 7) == .coordinatorNotAvailable)
             await #expect(throws: BrokerHarness.StepFailed.self) { try await harness.committed("g", "t", 0) }
-            files.clearFaults()
+            harness.end()
         }
     }
 }
