@@ -40,7 +40,10 @@ extension ClassicGroup {
     /// The longest that a member wants the others to wait for it.
     private var rebalanceTimeoutMs: Int32 { self.members.values.reduce(0) { max($0, $1.rebalanceTimeoutMs) } }
 
-    private var allJoined: Bool { self.joins.count == self.members.count && self.pending.isEmpty }
+    /// Whether there is anybody left to wait for. Ids that were given out are waited for on behalf of members only.
+    private var allJoined: Bool {
+        self.joins.count == self.members.count && (self.pending.isEmpty || self.members.isEmpty)
+    }
 
     /// The first rebalance of an empty group waits for its time, whoever has joined.
     mutating func completeJoinIfAllJoined(_ step: inout Step) {

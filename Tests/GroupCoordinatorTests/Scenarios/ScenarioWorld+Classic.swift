@@ -10,10 +10,30 @@ import NIOCore
 /// What scenarios say of the classic protocol.
 extension ScenarioWorld {
     static let classicVerbs: [String: Verb] = [
-        // join a v=9 id=a.1 instance=i type=consumer protocols=range,sticky topics=foo,bar meta=x session=10000 rebalance=30000
+        // join a v=9 id=a.1 instance=i type=consumer protocols=range,sticky topics=foo,bar owned=0,1 meta=x session=10000 rebalance=30000
         "join": { world, arguments in world.join(arguments) },
+        // form a b/i: makes a stable group of these clients, b a static member, without a word of how
+        "form": { world, arguments in world.form(arguments) },
         // sync a v=5 id=a.1 gen=1 assign=a.1:x,b.1:y type=consumer protocol=range
         "sync": { world, arguments in world.sync(arguments) },
+        // huge a: the leader syncs with more bytes than a record may have
+        "huge": { world, arguments in
+            let client = arguments.words.first ?? ""
+            var request = SyncGroupRequest()
+            request.groupID = arguments["group"] ?? Self.defaultGroup
+            (request.memberID, request.generationID, request.groupInstanceID) = world.identity(client, arguments)
+            var assignment = SyncGroupRequest.SyncGroupRequestAssignment()
+            assignment.memberID = request.memberID
+            assignment.assignment = ByteBuffer(repeating: 0, count: ClassicGroup.recordBytesMax)
+            request.assignments = [assignment]
+            let call = world.call(client, "sync", version: 4)
+            world.take(world.shard.syncGroup(request, call, world.environment))
+        },
+        // consumerGroup: makes the group one of the other protocol
+        "consumerGroup": { world, arguments in
+            let id = arguments["group"] ?? Self.defaultGroup
+            world.shard.consumerGroups[id] = ConsumerGroup(id: id)
+        },
         // heartbeat a id=a.1 gen=1 instance=i
         "heartbeat": { world, arguments in
             let client = arguments.words.first ?? ""
@@ -56,7 +76,7 @@ extension ScenarioWorld {
         "why": { world, arguments in
             let group = world.shard.classicGroups[arguments["group"] ?? Self.defaultGroup]
             var reason = group?.rebalanceReason ?? "no such group"
-            for id in group?.members.keys.sorted() ?? [] { reason = reason.replacing(id, with: world.name(of: id)) }
+            for (id, name) in world.names { reason = reason.replacing(id, with: name) }
             world.note(reason)
         },
     ]
@@ -94,7 +114,9 @@ extension ScenarioWorld {
         request.protocols = client.protocols.map { protocolName in
             var spoken = JoinGroupRequest.JoinGroupRequestProtocol()
             spoken.name = protocolName
-            spoken.metadata = client.metadata.map { ByteBuffer(string: $0) } ?? Self.subscription(to: client.topics)
+            let owned = arguments.list("owned")?.compactMap { Int32($0) } ?? []
+            spoken.metadata =
+                client.metadata.map { ByteBuffer(string: $0) } ?? Self.subscription(to: client.topics, owned: owned)
             return spoken
         }
         let call = self.call(name, "join", version: client.joinVersion)
@@ -102,9 +124,37 @@ extension ScenarioWorld {
         self.take(self.shard.joinGroup(request, call, self.environment))
     }
 
-    static func subscription(to topics: [String]) -> ByteBuffer {
+    /// Everybody joins, those who are there join again, and the leader gives each member what is called like its client.
+    private mutating func form(_ arguments: ScenarioArguments) {
+        let before = self.takeTrace()
+        let options = arguments.keys.map { " \($0)=\(arguments[$0] ?? "")" }.joined()
+        var names: [String] = []
+        for word in arguments.words {
+            let parts = word.split(separator: "/").map(String.init)
+            self.run("join \(parts[0])\(options)" + (parts.count > 1 ? " instance=\(parts[1])" : ""))
+            if parts.count == 1 { self.run("join \(parts[0])") }
+            for name in names { self.run("join \(name)") }
+            names.append(parts[0])
+        }
+        let shares = names.compactMap { name in self.clients[name].map { "\($0.id):\(name)" } }
+        for name in names.reversed() { self.run("sync \(name) assign=\(shares.joined(separator: ","))") }
+        _ = self.takeTrace()
+        for line in before { self.note(line) }
+        for line in self.description(ofClassic: arguments["group"] ?? Self.defaultGroup, in: self.shard).prefix(1) {
+            self.note(line)
+        }
+    }
+
+    /// The bytes that consumers send along; `owned` are partitions of the first topic.
+    static func subscription(to topics: [String], owned: [Int32] = []) -> ByteBuffer {
         var subscription = ConsumerProtocolSubscription()
         subscription.topics = topics
+        if !owned.isEmpty {
+            var partitions = ConsumerProtocolSubscription.TopicPartition()
+            partitions.topic = topics.first ?? ""
+            partitions.partitions = owned
+            subscription.ownedPartitions = [partitions]
+        }
         var writer = WireWriter()
         writer.writeInt16(1)
         try? subscription.encode(into: &writer, version: 1)

@@ -25,7 +25,7 @@ struct ScenarioWorld {
     private var freshIDs: UInt64 = 0
     /// Ids that the shard may give out, and to whom; they get a short name when they first show.
     private var offeredIDs: [String: String] = [:]
-    private var names: [String: String] = [:]
+    private(set) var names: [String: String] = [:]
     private var nameCounts: [String: Int] = [:]
 
     static let wallBaseMs: Int64 = 1_700_000_000_000
