@@ -112,7 +112,7 @@ extension GroupShard {
                 Self.listed(id, protocolType: group.protocolType ?? "", state: group.state.rawValue, type: .classic))
         }
         for (id, group) in self.consumerGroups {
-            let type = Self.consumerProtocolType
+            let type = ConsumerProtocol.type
             listed.append(Self.listed(id, protocolType: type, state: group.state.rawValue, type: .consumer))
         }
         for id in self.offsets.groups.keys where self.classicGroups[id] == nil && self.consumerGroups[id] == nil {

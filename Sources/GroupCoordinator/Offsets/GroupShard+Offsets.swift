@@ -22,7 +22,7 @@ extension GroupShard {
     /// Errors of single partitions: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID (version 10),
     /// OFFSET_METADATA_TOO_LARGE. Errors of the group, for each partition that exists: ILLEGAL_GENERATION, or
     /// GROUP_ID_NOT_FOUND from version 9, when there is no such group but a generation; INVALID_GROUP_ID for an id too
-    /// long to be kept; what the group itself says.
+    /// long to be kept; UNSUPPORTED_VERSION before version 9 for members of the consumer protocol; what the group says.
     public mutating func commitOffsets(
         _ request: OffsetCommitRequest, _ call: GroupCall, _ environment: GroupEnvironment
     ) -> GroupEffects {
@@ -36,6 +36,7 @@ extension GroupShard {
         _ request: OffsetCommitRequest, _ call: GroupCall, _ step: inout Step
     ) -> OffsetCommitResponse {
         let refusal = self.refusalOfCommit(request, call)
+        if refusal == nil { self.classicGroups[request.groupID]?.noteCommit(from: request, now: step.now) }
         let namesTopicsByID = OffsetAPIVersions.commitNamesTopicsByID(call.apiVersion)
         var key = OffsetCommitKey()
         key.group = request.groupID
@@ -81,7 +82,11 @@ extension GroupShard {
         let id = request.groupID
         if id.utf8.count > Self.recordTextBytesMax { return .invalidGroupID }
         if let group = self.classicGroups[id] { return group.refusalOfCommit(request) }
-        if let group = self.consumerGroups[id] { return group.refusalOfCommit(request) }
+        if let group = self.consumerGroups[id] {
+            let isConsumer = group.members[request.memberID].map { $0.classicMemberMetadata == nil } ?? false
+            if isConsumer, !OffsetAPIVersions.commitKnowsMemberEpochs(call.apiVersion) { return .unsupportedVersion }
+            return group.refusalOfCommit(request)
+        }
         if request.generationIDOrMemberEpoch < 0 { return nil }
         // A simple group has no members that could have a generation.
         if self.offsets.contains(group: id) { return .unknownMemberID }
@@ -111,6 +116,8 @@ extension GroupShard {
 enum OffsetAPIVersions {
     /// OffsetCommit: topics by id instead of by name.
     static func commitNamesTopicsByID(_ version: Int16) -> Bool { version >= 10 }
+    /// OffsetCommit: members of the consumer protocol, whose generation is their epoch (KIP-848).
+    static func commitKnowsMemberEpochs(_ version: Int16) -> Bool { version >= 9 }
     /// OffsetCommit: clients that were told of GROUP_ID_NOT_FOUND.
     static func commitKnowsMissingGroups(_ version: Int16) -> Bool { version >= 9 }
     /// OffsetFetch: topics by id instead of by name.

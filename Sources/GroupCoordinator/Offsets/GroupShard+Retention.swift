@@ -46,7 +46,9 @@ extension GroupShard {
         )
         for key in keys { self.writeOffset(key, nil, &step) }
         if keys.count == room { return false }
-        if case .empty = standing, !self.offsets.contains(group: id) { self.deleteEmptyGroup(id, &step) }
+        // Somebody who was given a member id a moment ago would have to begin anew.
+        let isAwaited = self.classicGroups[id]?.pending.isEmpty == false
+        if case .empty = standing, !isAwaited, !self.offsets.contains(group: id) { self.deleteEmptyGroup(id, &step) }
         return true
     }
 }

@@ -20,14 +20,11 @@ enum GroupStanding: Sendable, Equatable {
 }
 
 extension GroupShard {
-    /// The protocol type of consumers; classic groups may have any other.
-    static let consumerProtocolType = "consumer"
-
     /// nil when there is no such group.
     func standing(of id: String) -> GroupStanding? {
         if let group = self.classicGroups[id] {
             if group.isEmpty { return .empty(sinceMs: group.emptySinceMs) }
-            if group.protocolType != Self.consumerProtocolType { return .foreign }
+            if !group.usesConsumerProtocol { return .foreign }
             return group.state == .stable ? .consuming : .rebalancing
         }
         if let group = self.consumerGroups[id] {

@@ -79,6 +79,22 @@ import Testing
         #expect(bench.log.count == 2)
     }
 
+    @Test func aConsumerGroupIsDeletedWhenNobodyIsInIt() throws {
+        var bench = OffsetBench()
+        let epoch = try bench.heartbeat("g", "m", epoch: 0, reads: ["orders"])
+        try bench.commit(.of("g", [.of("orders", [.of(0, 5)])], member: "m", generation: epoch))
+        #expect(try bench.deleteGroup("g") == .nonEmptyGroup)
+        #expect(try bench.delete("g", "orders", [0]) == [.groupSubscribedToTopic])
+        #expect(try bench.delete("g", "payments", [0]) == [.none])
+        try bench.heartbeat("g", "m", epoch: -1, reads: [])
+        #expect(bench.groups == ["g consumer Empty 'consumer'"])
+        #expect(try bench.deleteGroup("g") == .none)
+        for bench in [bench, bench.restarted] {
+            #expect(bench.groups == [])
+            #expect(try bench.fetched("g") == [])
+        }
+    }
+
     // MARK: Topics that were deleted
 
     @Test func offsetsOfDeletedTopicsAreForgottenInAllGroups() throws {

@@ -169,6 +169,37 @@ extension OffsetBench {
         return ErrorCode(rawValue: result.errorCode)
     }
 
+    /// Joins or leaves a consumer group, or keeps a member in it; the member's epoch.
+    @discardableResult
+    mutating func heartbeat(_ group: String, _ member: String, epoch: Int32, reads topics: [String]) throws -> Int32 {
+        var request = ConsumerGroupHeartbeatRequest()
+        request.groupID = group
+        request.memberID = member
+        request.memberEpoch = epoch
+        request.rebalanceTimeoutMs = 60_000
+        request.subscribedTopicNames = topics
+        request.topicPartitions = []
+        let effects = self.take(self.shard.consumerHeartbeat(request, self.call(1), self.environment))
+        guard case .consumerHeartbeat(let response) = effects.answers.first?.answer else { throw WrongAnswer() }
+        try #require(response.errorCode == 0, "\(response.errorMessage ?? "")")
+        return response.memberEpoch
+    }
+
+    /// Asks a classic group for a member id.
+    mutating func askForMemberID(_ group: String) throws {
+        var request = JoinGroupRequest()
+        request.groupID = group
+        request.protocolType = "consumer"
+        request.sessionTimeoutMs = 10_000
+        request.rebalanceTimeoutMs = 60_000
+        var range = JoinGroupRequest.JoinGroupRequestProtocol()
+        range.name = "range"
+        request.protocols = [range]
+        let effects = self.take(self.shard.joinGroup(request, self.call(5), self.environment))
+        guard case .join(let response) = effects.answers.first?.answer else { throw WrongAnswer() }
+        try #require(ErrorCode(rawValue: response.errorCode) == .memberIDRequired)
+    }
+
     /// `id type state protocol-type`, in order.
     var groups: [String] {
         self.shard.listGroups().map { "\($0.groupID) \($0.groupType) \($0.groupState) '\($0.protocolType)'" }

@@ -4,6 +4,7 @@
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
+import MartletTestKit
 import Testing
 
 @testable import GroupCoordinator
@@ -154,6 +155,74 @@ import Testing
         )
     }
 
+    @Test func aCommitKeepsAClassicMemberInItsGroup() throws {
+        var bench = OffsetBench()
+        bench.replay(.classic("g", members: ["m"], reads: ["orders"]))
+        bench = bench.restarted
+        for _ in 0..<3 {
+            bench.pass(8_000)
+            try bench.commit(.of("g", [.of("orders", [.of(0, 9)])], member: "m", generation: 1))
+            bench.take(bench.shard.expire(bench.environment))
+            #expect(bench.groups == ["g classic Stable 'consumer'"])
+        }
+        bench.pass(8_000)
+        // The generation is not this one, so nobody was heard of.
+        try bench.commit(.of("g", [.of("orders", [.of(0, 9)])], member: "m", generation: 7))
+        bench.pass(8_000)
+        bench.take(bench.shard.expire(bench.environment))
+        #expect(bench.groups == ["g classic Empty 'consumer'"])
+    }
+
+    @Test func aConsumerGroupFencesCommitsByMemberEpoch() throws {
+        var bench = OffsetBench()
+        let epoch = try bench.heartbeat("g", "m", epoch: 0, reads: ["orders"])
+        func commit(_ bench: inout OffsetBench, _ member: String, _ epoch: Int32, version: Int16 = 9) throws
+            -> ErrorCode?
+        {
+            let request = OffsetCommitRequest.of("g", [.of("orders", [.of(0, 9)])], member: member, generation: epoch)
+            return try bench.commit(request, version: version)["orders-0"]
+        }
+        #expect(try commit(&bench, "m", epoch) == ErrorCode.none)
+        #expect(try commit(&bench, "m", epoch - 1) == .staleMemberEpoch)
+        #expect(try commit(&bench, "m", epoch, version: 8) == .unsupportedVersion)
+        #expect(try commit(&bench, "stranger", epoch) == .unknownMemberID)
+        #expect(try commit(&bench, "", -1) == .unknownMemberID)
+        try bench.heartbeat("g", "m", epoch: -1, reads: [])
+        #expect(try commit(&bench, "", -1) == ErrorCode.none)
+    }
+
+    /// Commits, deletions, retention and topics that go, at random: what was replayed is what was done.
+    @Test(arguments: UInt64(0)..<20) func replayingTheLogRebuildsTheOffsets(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var bench = OffsetBench()
+        for _ in 0..<300 {
+            let group = "g\(Int.random(in: 0..<4, using: &generator))"
+            let topic = Bool.random(using: &generator) ? "orders" : "payments"
+            let partition = Int32.random(in: 0..<4, using: &generator)
+            switch Int.random(in: 0..<20, using: &generator) {
+            case 0: _ = try bench.deleteGroup(group)
+            case 1: bench.take(bench.shard.forgetTopics([topic], bench.environment))
+            case 2: bench.expire()
+            case 3, 4: _ = try bench.delete(group, topic, [partition])
+            case 5, 6: bench.pass(Int64.random(in: 0...2 * OffsetBench.day, using: &generator))
+            case 7: bench.replay(.classic(group, sinceMs: bench.environment.now.wallMs))
+            case 8:
+                var request = OffsetCommitRequest.of(group, [.of(topic, [.of(partition, 7, epoch: 1, "old")])])
+                request.retentionTimeMs = Int64.random(in: 0...3 * OffsetBench.day, using: &generator)
+                try bench.commit(request, version: 4)
+            default:
+                let offset = Int64.random(in: 0...1_000, using: &generator)
+                try bench.commit(.of(group, [.of(topic, [.of(partition, offset, epoch: 3, "\(offset)")])]))
+            }
+        }
+        let restarted = bench.restarted
+        #expect(bench.everything == restarted.everything)
+        #expect(bench.groups == restarted.groups)
+        for topics in bench.shard.offsets.groups.values {
+            #expect(!topics.isEmpty && topics.values.allSatisfy { !$0.entries.isEmpty })
+        }
+    }
+
     @Test func nothingIsLeftOfAGroupWithoutOffsets() throws {
         var bench = OffsetBench()
         for partition in [Int32(3), 0, 2] { try bench.commit("g", "orders", partition, 1) }
@@ -168,6 +237,11 @@ import Testing
 }
 
 extension OffsetBench {
+    /// All offsets of all groups.
+    var everything: [String: [String: [CommittedOffset]]] {
+        self.shard.offsets.groups.mapValues { topics in topics.mapValues(\.entries) }
+    }
+
     /// `fetchAll` of a shard that nothing more is asked of.
     func fetched(_ group: String) throws -> [String] {
         var bench = self

@@ -4,6 +4,7 @@
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
+import MartletTestKit
 import Testing
 
 @testable import GroupCoordinator
@@ -54,8 +55,26 @@ import Testing
         #expect(answer.topics.map(\.topicID) == [OffsetBench.ordersID])
     }
 
+    @Test func aConsumerGroupFencesFetchesByMemberEpoch() throws {
+        var bench = OffsetBench()
+        let epoch = try bench.heartbeat("g", "m", epoch: 0, reads: ["orders"])
+        try bench.commit(.of("g", [.of("orders", [.of(0, 9)])], member: "m", generation: epoch))
+        func fetch(_ member: String?, _ epoch: Int32) throws -> [String] {
+            var request = OffsetFetchRequest.OffsetFetchRequestGroup()
+            request.groupID = "g"
+            request.memberID = member
+            request.memberEpoch = epoch
+            request.topics = nil
+            return try bench.fetch(request, version: 9)
+        }
+        #expect(try fetch("m", epoch) == ["orders-0 @9"])
+        #expect(try fetch(nil, -1) == ["orders-0 @9"])
+        #expect(try fetch("m", epoch - 1) == ["STALE_MEMBER_EPOCH"])
+        #expect(try fetch("stranger", epoch) == ["UNKNOWN_MEMBER_ID"])
+    }
+
     @Test func partitionsCommittedInAnyOrderAreFoundAndListedInOrder() throws {
-        var generator = SystemRandomNumberGenerator()
+        var generator = SeededGenerator(seed: 1)
         var table = PartitionOffsets()
         var expected: [Int32: Int64] = [:]
         for _ in 0..<500 {

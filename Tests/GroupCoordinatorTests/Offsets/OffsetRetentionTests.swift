@@ -85,6 +85,31 @@ import Testing
         #expect(bench.groups == [])
     }
 
+    @Test func someoneWhoWasGivenAMemberIDIsWaitedFor() throws {
+        var bench = OffsetBench()
+        try bench.askForMemberID("g")
+        #expect(bench.expire() == [0])
+        #expect(bench.groups == ["g classic Empty ''"])
+    }
+
+    @Test func aConsumerGroupKeepsWhatItReadsAndGoesAWeekAfterItsLastMember() throws {
+        var bench = OffsetBench()
+        let epoch = try bench.heartbeat("g", "m", epoch: 0, reads: ["orders"])
+        for topic in ["orders", "payments"] {
+            let errors = try bench.commit(.of("g", [.of(topic, [.of(0, 5)])], member: "m", generation: epoch))
+            try #require(errors == ["\(topic)-0": .none])
+        }
+        bench.environment.now.wallMs += 7 * self.day
+        #expect(bench.expire() == [1])
+        #expect(try bench.fetchAll("g") == ["orders-0 @5"])
+        try bench.heartbeat("g", "m", epoch: -1, reads: [])
+        bench.pass(7 * self.day - 1)
+        #expect(bench.expire() == [0])
+        bench.pass(1)
+        bench.expire()
+        for bench in [bench, bench.restarted] { #expect(bench.groups == []) }
+    }
+
     @Test func anOffsetWithItsOwnExpiryGoesByThat() throws {
         var bench = OffsetBench()
         var request = OffsetCommitRequest.of("g", [.of("orders", [.of(0, 1)])])
