@@ -33,8 +33,17 @@ struct AssignmentProblem {
         var members: [Int] = []
         /// Ascending.
         var topics: [Int] = []
-        /// Each of the members may take partitions of each of the topics.
-        var isHomogeneous = true
+    }
+
+    /// All topics and members, taken apart. Members that may take nothing are in no component.
+    struct Division {
+        /// Components in which each of the members may take partitions of each of the topics, in the order of their first
+        /// topics.
+        var homogeneous: [Component] = []
+        /// All others together.
+        var mixed = Component()
+        /// Which of the members of its component each member is; undefined for others.
+        var places: [Int]
     }
 
     /// Members that are to be told apart by their weights, or else not. Linear in members, topics of members and
@@ -103,42 +112,40 @@ struct AssignmentProblem {
         return Dictionary(uniqueKeysWithValues: zip(self.members, sets))
     }
 
-    /// The components, in the order of their first topics. Members that may take nothing are in none.
-    func components() -> [Component] {
-        // Topics that a member may take belong together; each knows a topic before it of the same component.
-        var roots = Array(self.topics.indices)
-        func root(_ topic: Int) -> Int {
-            var topic = topic
-            while roots[topic] != topic {
-                roots[topic] = roots[roots[topic]]
-                topic = roots[topic]
-            }
-            return topic
-        }
-        for topics in self.eligible {
-            guard let first = topics.first else { continue }
-            for topic in topics.dropFirst() {
-                let (one, other) = (root(Int(first)), root(Int(topic)))
-                roots[max(one, other)] = min(one, other)
-            }
-        }
+    /// Linear in partitions, members and topics of members, but for a factor that hardly grows.
+    func divided() -> Division {
+        var sets = TopicSets(count: self.topics.count)
+        for topics in self.eligible { sets.unite(topics) }
         var numbers = [Int](repeating: -1, count: self.topics.count)
         var components: [Component] = []
         for topic in self.topics.indices where !self.takers[topic].isEmpty {
-            let root = root(topic)
-            if numbers[root] < 0 {
-                numbers[root] = components.count
+            let first = sets.first(of: topic)
+            if numbers[first] < 0 {
+                numbers[first] = components.count
                 components.append(Component())
             }
-            components[numbers[root]].topics.append(topic)
+            components[numbers[first]].topics.append(topic)
         }
+        var isMixed = [Bool](repeating: false, count: components.count)
         for (member, topics) in self.eligible.enumerated() {
-            guard let first = topics.first else { continue }
-            let number = numbers[root(Int(first))]
+            guard let topic = topics.first else { continue }
+            let number = numbers[sets.first(of: Int(topic))]
             components[number].members.append(member)
-            if topics.count != components[number].topics.count { components[number].isHomogeneous = false }
+            if topics.count != components[number].topics.count { isMixed[number] = true }
         }
-        return components
+        var division = Division(places: [Int](repeating: 0, count: self.members.count))
+        for (component, isMixed) in zip(components, isMixed) {
+            for (place, member) in component.members.enumerated() { division.places[member] = place }
+            if isMixed {
+                division.mixed.members += component.members
+                division.mixed.topics += component.topics
+            } else {
+                division.homogeneous.append(component)
+            }
+        }
+        division.mixed.members.sort()
+        division.mixed.topics.sort()
+        return division
     }
 
     /// The numbers of the topics in each set, ascending; members with the same subscription, one after the other, share
@@ -159,6 +166,31 @@ struct AssignmentProblem {
         }
         for member in eligible.indices where weights[member] == 0 {
             eligible[member].removeAll { hasCarrier[Int($0)] }
+        }
+    }
+}
+
+/// Sets of topics, of which some get united: each topic knows one before it in its set (union-find).
+private struct TopicSets {
+    private var earlier: [Int]
+
+    init(count: Int) { self.earlier = Array(0..<count) }
+
+    /// The first topic of its set.
+    mutating func first(of topic: Int) -> Int {
+        var topic = topic
+        while self.earlier[topic] != topic {
+            self.earlier[topic] = self.earlier[self.earlier[topic]]
+            topic = self.earlier[topic]
+        }
+        return topic
+    }
+
+    mutating func unite(_ topics: [Int32]) {
+        guard let head = topics.first else { return }
+        for topic in topics.dropFirst() {
+            let (one, other) = (self.first(of: Int(head)), self.first(of: Int(topic)))
+            self.earlier[max(one, other)] = min(one, other)
         }
     }
 }

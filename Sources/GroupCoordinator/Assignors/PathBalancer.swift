@@ -50,7 +50,7 @@ struct PathBalancer {
     /// For a member that the search under way came by, what it would give and to whom; nil for the end of the chain.
     private var hops: [Hop?]
 
-    /// Any component of the problem.
+    /// Takes any component of the problem, or several as one.
     static func balance(
         _ problem: inout AssignmentProblem, _ component: AssignmentProblem.Component, _ budget: inout MoveBudget
     ) {
@@ -124,35 +124,37 @@ struct PathBalancer {
     /// False when the budget is used up.
     private mutating func balanceTopics(_ budget: inout MoveBudget) -> Bool {
         for _ in 0..<Self.topicRoundsMax {
-            var hasMoved = false
+            var moves = 0
             for topic in self.topics {
-                let takers = self.takers[topic]
-                var emptiest = CostHeap(takers.enumerated().map { ($0.offset, self.gain($0.element.member)) })
-                // The fullest is the one with the least negative loss.
-                var fullest = CostHeap(
-                    takers.enumerated().compactMap { number, taker in
-                        self.held[taker.member][taker.slot].isEmpty ? nil : (number, self.loss(taker.member).negated)
-                    })
-                // A giver never has to take again, nor a taker to give: the one's gain is above what anybody else's loss
-                // still is, and the other way round. So what one heap does not know of the other does not matter.
-                while let from = fullest.first, let to = emptiest.first {
-                    let (giver, receiver) = (takers[from], takers[to])
-                    guard self.gain(receiver.member) < self.loss(giver.member) else { break }
-                    guard let partition = self.held[giver.member][giver.slot].last else { break }
-                    if !budget.allows(self.price(of: partition, from: giver.member, to: receiver.member)) {
-                        return false
-                    }
-                    self.move(giver, receiver)
-                    hasMoved = true
-                    emptiest.replaceFirst(self.gain(receiver.member))
-                    if self.held[giver.member][giver.slot].isEmpty {
-                        fullest.removeFirst()
-                    } else {
-                        fullest.replaceFirst(self.loss(giver.member).negated)
-                    }
-                }
+                guard self.balanceTopic(topic, &moves, &budget) else { return false }
             }
-            if !hasMoved { return true }
+            if moves == 0 { return true }
+        }
+        return true
+    }
+
+    /// Adds its moves to `moves`; false when the budget is used up.
+    private mutating func balanceTopic(_ topic: Int, _ moves: inout Int, _ budget: inout MoveBudget) -> Bool {
+        let takers = self.takers[topic]
+        var emptiest = CostHeap(takers.enumerated().map { ($0.offset, self.gain($0.element.member)) })
+        let givers = takers.enumerated().filter { !self.held[$0.element.member][$0.element.slot].isEmpty }
+        // The fullest is the one whose loss, as a negative number, is the least.
+        var fullest = CostHeap(givers.map { ($0.offset, self.loss($0.element.member).negated) })
+        // A giver never has to take again, nor a taker to give: the one's gain is above what anybody else's loss still
+        // is, and the other way round. So what one heap does not know of the other does not matter.
+        while let from = fullest.first, let to = emptiest.first {
+            let (giver, receiver) = (takers[from], takers[to])
+            guard self.gain(receiver.member) < self.loss(giver.member) else { break }
+            guard let partition = self.held[giver.member][giver.slot].last else { break }
+            if !budget.allows(self.price(of: partition, from: giver.member, to: receiver.member)) { return false }
+            self.move(giver, receiver)
+            moves += 1
+            emptiest.replaceFirst(self.gain(receiver.member))
+            if self.held[giver.member][giver.slot].isEmpty {
+                fullest.removeFirst()
+            } else {
+                fullest.replaceFirst(self.loss(giver.member).negated)
+            }
         }
         return true
     }

@@ -13,17 +13,16 @@ struct QuotaBalancer {
     private var ownerless: [Int] = []
     private let members: [Int]
 
-    /// A homogeneous component of the problem.
+    /// Takes a homogeneous component of the problem, and which one in it each member is.
     static func balance(
-        _ problem: inout AssignmentProblem, _ component: AssignmentProblem.Component, _ budget: inout MoveBudget
+        _ problem: inout AssignmentProblem, _ component: AssignmentProblem.Component, places: [Int],
+        _ budget: inout MoveBudget
     ) {
-        var balancer = QuotaBalancer(problem, component)
+        var balancer = QuotaBalancer(problem, component, places)
         balancer.balance(&problem, &budget)
     }
 
-    private init(_ problem: AssignmentProblem, _ component: AssignmentProblem.Component) {
-        var places = [Int](repeating: -1, count: problem.members.count)
-        for (place, member) in component.members.enumerated() { places[member] = place }
+    private init(_ problem: AssignmentProblem, _ component: AssignmentProblem.Component, _ places: [Int]) {
         var held = [[Int]](repeating: [], count: component.members.count)
         for topic in component.topics {
             for partition in problem.partitions(of: topic) {

@@ -22,12 +22,10 @@ public enum UniformAssignor: PartitionAssignor {
 extension AssignmentProblem {
     /// Gives every partition that somebody may take to one of those, in proportion to their weights.
     mutating func balance(_ budget: inout MoveBudget) {
-        for component in self.components() {
-            if component.isHomogeneous {
-                QuotaBalancer.balance(&self, component, &budget)
-            } else {
-                PathBalancer.balance(&self, component, &budget)
-            }
+        let division = self.divided()
+        for component in division.homogeneous {
+            QuotaBalancer.balance(&self, component, places: division.places, &budget)
         }
+        if !division.mixed.members.isEmpty { PathBalancer.balance(&self, division.mixed, &budget) }
     }
 }

@@ -113,11 +113,10 @@ import Testing
         for _ in 0..<4 {
             let ids = sketch.input.members.keys.sorted()
             let wanted: [[Int]] = sketch.input.topics.values.sorted { $0.id < $1.id }.flatMap { topic in
-                Array(
-                    repeating: ids.indices.filter {
-                        sketch.input.members[ids[$0]]?.subscribed.contains(topic.id) ?? false
-                    },
-                    count: Int(topic.partitionCount))
+                let takers = ids.indices.filter {
+                    sketch.input.members[ids[$0]]?.subscribed.contains(topic.id) ?? false
+                }
+                return Array(repeating: takers, count: Int(topic.partitionCount))
             }.filter { !$0.isEmpty }
             let result = sketch.assign(UniformAssignor.self)
             let cost = ids.reduce(0) { sum, id in sum + (result[id]?.count ?? 0) * (result[id]?.count ?? 0) }
