@@ -9,6 +9,8 @@ ARGS ?=
 SECONDS ?= 60
 CYCLES ?= 200
 SEED ?=
+ROUNDS ?= 3
+KIND ?=
 SWIFT ?= swift
 # The Swift libraries go into the binary: it starts in half the time and needs nothing but Debian's libraries.
 RELEASE := --configuration release --static-swift-stdlib
@@ -23,7 +25,7 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop soak lint format generate check-generated fuzz bench bench-durability bench-groups clean
+.PHONY: help run build test interop soak rolling lint format generate check-generated fuzz bench bench-durability bench-groups clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,12 @@ soak: build ## Kill the release build CYCLES (200) times under load and account 
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
 		$(SWIFT) test --filter KillTests $(ARGS)
+
+rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUNDS (3) times for each KIND of client.
+	@scripts/install-libraries test
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
+		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter GroupTests $(ARGS)
 
 lint: ## Check the format of everything that is written by hand.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format lint --strict --parallel
