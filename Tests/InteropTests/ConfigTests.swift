@@ -152,6 +152,39 @@ extension Interop {
             }
         }
 
+        @Test("a group has configs before it is there, and they outlive a kill", arguments: Library.clients)
+        func groupConfig(library: Library) async throws {
+            try await withBroker { broker in
+                func alter(_ name: JSON, _ value: JSON) -> JSON {
+                    [
+                        "do": "incremental_alter_configs", "type": "group", "name": "payments",
+                        "changes": [["operation": "SET", "name": name, "value": value]],
+                    ]
+                }
+                let describe: JSON = ["do": "describe_configs", "type": "group", "name": "payments"]
+                let results = try await broker.run(
+                    library,
+                    alter("consumer.session.timeout.ms", "50000"),
+                    alter("martlet.consumer.weights", "client.id:big-*=200;group.instance.id:pod-7=0"),
+                    alter("consumer.session.timeout.ms", "1"),
+                    alter("consumer.sessions.timeout.ms", "50000"),
+                    describe
+                )
+                #expect((0..<4).map { results[$0].error } == [nil, nil, "INVALID_CONFIG", "INVALID_CONFIG"])
+                #expect(results[2]["message"].text?.contains("group.consumer.min.session.timeout.ms") == true)
+                let source: JSON = library == .confluent ? "GROUP_CONFIG" : "DYNAMIC_GROUP_CONFIG"
+                try await broker.kill()
+                try await broker.start()
+                for configs in [results[4]["configs"], try await broker.run(library, describe)[0]["configs"]] {
+                    #expect(configs["consumer.session.timeout.ms"]["value"] == "50000")
+                    #expect(configs["consumer.session.timeout.ms"]["source"] == source)
+                    #expect(configs["consumer.heartbeat.interval.ms"]["value"] == "5000")
+                    #expect(configs["consumer.heartbeat.interval.ms"]["source"] == "DEFAULT_CONFIG")
+                    #expect(configs["martlet.consumer.weights"]["value"].text?.hasSuffix("pod-7=0") == true)
+                }
+            }
+        }
+
         @Test("--set wins over KAFKA_ variables, they over the file, and the file over the defaults")
         func precedence() async throws {
             let options = BrokerOptions(
