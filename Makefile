@@ -8,6 +8,7 @@
 ARGS ?=
 SECONDS ?= 60
 CYCLES ?= 200
+SEEDS ?= 10000
 SEED ?=
 ROUNDS ?= 3
 KIND ?=
@@ -25,7 +26,8 @@ SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop soak rolling lint format generate check-generated fuzz bench bench-durability bench-groups clean
+.PHONY: help run build test interop soak rolling sim lint format generate check-generated fuzz bench bench-durability \
+	bench-groups clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +63,10 @@ rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUN
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
 		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter GroupTests $(ARGS)
+# Optimised, for ten thousand seeds; the debug build of `make test` runs some hundreds.
+sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repeats one.
+	@scripts/install-libraries test
+	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) $(SWIFT) test --filter GroupSimulationTests $(ARGS)
 
 lint: ## Check the format of everything that is written by hand.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format lint --strict --parallel

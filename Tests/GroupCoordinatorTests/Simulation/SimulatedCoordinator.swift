@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaMessages
+import KafkaTypes
+import KafkaWire
+
+@testable import GroupCoordinator
+
+/// Runs a `GroupShard` as the broker does: appends its records to a log, holds its answers back until they may go out,
+/// and after a crash loads another shard from what the log still has.
+final class SimulatedCoordinator {
+    private struct Held {
+        let sequence: Int
+        let envelope: Envelope
+        let answer: GroupAnswer
+    }
+
+    unowned let world: GroupSimulation
+    var shard = GroupShard()
+    private(set) var log = SimulatedLog()
+    var truth = CommitTruth()
+    private var shadow = GroupShadow()
+    private(set) var isUp = true
+    /// How often it has crashed.
+    private(set) var life = 0
+    private var held: [Held] = []
+    /// Requests that the shard has not answered yet.
+    private(set) var outstanding: [UInt64: Envelope] = [:]
+    private var scheduledWakeUp = Int64.max
+    /// The highest generation that a JoinGroup was answered with, or that is in the log, for each classic group.
+    private(set) var generations: [String: Int32] = [:]
+    /// Topics that were deleted, until it is durable that their offsets are forgotten.
+    private(set) var unforgotten: [Int: Int] = [:]
+
+    init(world: GroupSimulation) { self.world = world }
+
+    var environment: GroupEnvironment {
+        GroupEnvironment(
+            now: GroupTime(monotonicMs: self.world.now, wallMs: self.world.wallMs), topics: self.world.topics,
+            settings: self.world.plan.settings)
+    }
+
+    // MARK: Requests
+
+    func handle(_ envelope: Envelope) {
+        guard self.isUp else {
+            if self.world.oneIn(4) { return }
+            let code = self.world.oneIn(2) ? ErrorCode.coordinatorLoadInProgress : .notCoordinator
+            return self.world.answer(envelope, self.world.oneIn(3) ? .disconnected : .refused(code))
+        }
+        self.world.trace { "→ \(envelope.number) client \(envelope.client): \(envelope.request.name)" }
+        self.outstanding[envelope.number] = envelope
+        let call = self.call(envelope.number, version: envelope.request.version, client: "c\(envelope.client)")
+        switch envelope.request {
+        case .join(let request, _): self.take(self.shard.joinGroup(request, call, self.environment))
+        case .sync(let request): self.take(self.shard.syncGroup(request, call, self.environment))
+        case .heartbeat(let request): self.take(self.shard.heartbeat(request, call, self.environment))
+        case .leave(let request): self.take(self.shard.leaveGroup(request, call, self.environment))
+        case .consumerHeartbeat(let request):
+            self.world.ledger.reported(request, by: envelope)
+            self.take(self.shard.consumerHeartbeat(request, call, self.environment))
+        case .commit(let attempt): self.commit(attempt, envelope)
+        case .fetch(let attempt): self.fetch(attempt, envelope)
+        }
+        self.setTimer()
+    }
+
+    /// A parked request is in vain: its client is gone.
+    func abandon(client: Int, connection: Int) {
+        guard self.isUp else { return }
+        let parked = self.outstanding.values.filter { $0.client == client && $0.connection == connection }
+        for envelope in parked.sorted(by: { $0.number < $1.number }) {
+            self.world.trace { "abandons \(envelope.number)" }
+            let group = self.world.groupIDs[self.world.client(client).group]
+            self.take(self.shard.abandon(RequestToken(envelope.number), group: group, self.environment))
+            if self.outstanding[envelope.number] != nil {
+                self.world.fail("request \(envelope.number), \(envelope.request.name), was abandoned and not answered")
+            }
+        }
+        self.setTimer()
+    }
+
+    /// Something that an administrator does: the answer is nobody's but the simulation's.
+    func administer(_ act: (inout GroupShard, GroupCall, GroupEnvironment) -> GroupEffects) -> GroupEffects {
+        let call = self.call(self.world.nextRequestNumber(), version: .max, client: "admin")
+        let effects = act(&self.shard, call, self.environment)
+        self.take(effects, isAdministration: true)
+        self.setTimer()
+        return effects
+    }
+
+    func call(_ number: UInt64, version: Int16, client: String) -> GroupCall {
+        GroupCall(
+            token: RequestToken(number), apiVersion: version, clientID: client, clientHost: "/10.0.0.1",
+            freshID: self.world.freshID())
+    }
+
+    // MARK: Effects
+
+    /// Appends the records, and sends or holds the answers.
+    ///
+    /// - Parameter isAdministration: The answers are nobody's.
+    func take(_ effects: GroupEffects, isAdministration: Bool = false) {
+        if !effects.records.isEmpty {
+            if let wrong = self.shadow.apply(effects.records) { return self.world.fail(wrong) }
+            self.noteGenerations(effects.records)
+            do {
+                let flushMs = self.world.random(0...self.world.flushMsMax)
+                let durableAt = try self.log.append(effects.records, now: self.world.now, flushMs: flushMs)
+                self.world.schedule(.flushed(sequence: self.log.lastSequence, life: self.life), at: durableAt)
+            } catch {
+                return self.world.fail("a record cannot be encoded: \(error)")
+            }
+            self.world.trace { "  appends \(effects.records.map(\.summary)) as \(self.log.lastSequence)" }
+        }
+        if isAdministration { return }
+        for answered in effects.answers {
+            guard let envelope = self.outstanding.removeValue(forKey: answered.token.rawValue) else {
+                return self.world.fail("request \(answered.token.rawValue) was answered twice, or never made")
+            }
+            if case .join(let response) = answered.answer, response.errorCode == 0 {
+                self.note(response.generationID, of: self.world.groupIDs[self.world.client(envelope.client).group])
+            }
+            if answered.waitsForWrites, self.log.lastSequence > self.log.durableSequence {
+                self.held.append(Held(sequence: self.log.lastSequence, envelope: envelope, answer: answered.answer))
+            } else {
+                self.release(envelope, answered.answer)
+            }
+        }
+    }
+
+    func flushed(_ sequence: Int) {
+        self.log.flushed(sequence)
+        self.unforgotten = self.unforgotten.filter { $0.value > sequence }
+        while let first = self.held.first, first.sequence <= self.log.durableSequence {
+            self.held.removeFirst()
+            self.release(first.envelope, first.answer)
+        }
+    }
+
+    private func release(_ envelope: Envelope, _ answer: GroupAnswer) {
+        self.world.trace { "← \(envelope.number) client \(envelope.client): \(answer.summary)" }
+        let client = self.world.client(envelope.client)
+        if client.isAlive, client.connection == envelope.connection {
+            self.world.ledger.handedOut(answer, to: envelope)
+        }
+        self.world.answer(envelope, .group(answer))
+    }
+
+    private func noteGenerations(_ records: [CoordinatorRecord]) {
+        for case .classicGroup(let key, let value) in records {
+            if let value { self.note(value.generation, of: key.group) } else { self.generations[key.group] = nil }
+        }
+    }
+
+    private func note(_ generation: Int32, of group: String) {
+        self.generations[group] = max(self.generations[group] ?? 0, generation)
+    }
+
+    // MARK: Topics
+
+    /// A topic was deleted.
+    func noteDeleted(_ slot: Int) {
+        self.unforgotten[slot] = .max
+        self.forgetTopics()
+    }
+
+    func noteForgotten(_ slot: Int) {
+        let isDurable = self.log.durableSequence >= self.log.lastSequence
+        self.unforgotten[slot] = isDurable ? nil : self.log.lastSequence
+    }
+
+    // MARK: Time
+
+    private func setTimer() {
+        guard let at = self.shard.nextWakeUp, at < self.scheduledWakeUp else { return }
+        self.scheduledWakeUp = at
+        self.world.schedule(.wakeUp(life: self.life), at: max(at, self.world.now) + self.world.random(0...20))
+    }
+
+    func timerFired() {
+        guard self.isUp else { return }
+        self.scheduledWakeUp = .max
+        self.take(self.shard.expire(self.environment))
+        if let next = self.shard.nextWakeUp, next <= self.world.now {
+            self.world.fail("expire leaves something due: next wake-up at \(next), now \(self.world.now)")
+        }
+        self.setTimer()
+    }
+
+    // MARK: Crashes
+
+    /// The coordinator is gone at once, or its disk was: another one loads what the log has.
+    func crash() {
+        guard self.isUp else { return }
+        self.checkReplay()
+        self.life += 1
+        self.isUp = false
+        let under = self.outstanding.values.sorted { $0.number < $1.number } + self.held.map(\.envelope)
+        for envelope in under where !self.world.oneIn(3) {
+            self.world.answer(envelope, self.world.oneIn(2) ? .disconnected : .refused(.notCoordinator))
+        }
+        self.outstanding = [:]
+        self.held = []
+        let last = self.log.lastSequence
+        let kept = self.world.draw { self.log.crash(now: self.world.now, using: &$0) }
+        self.world.trace { "the coordinator crashes and keeps \(kept) of \(last) batches" }
+        self.truth.lose(after: kept)
+        if self.world.oneIn(2) { self.world.draw { self.log.compact(using: &$0) } }
+        self.shadow = GroupShadow()
+        self.generations = [:]
+        do {
+            let records = try self.log.records()
+            for record in records { _ = self.shadow.apply([record]) }
+            self.noteGenerations(records)
+            self.shard = try self.loaded()
+        } catch {
+            self.world.fail("the log cannot be read: \(error)")
+        }
+        for slot in self.unforgotten.keys { self.unforgotten[slot] = .max }
+        let down = self.world.oneIn(4) ? self.world.random(2_000...12_000) : self.world.random(10...500)
+        self.world.schedule(.coordinatorUp(life: self.life), at: self.world.now + down)
+    }
+
+    func comesUp() {
+        self.isUp = true
+        self.scheduledWakeUp = .max
+        self.take(self.shard.finishLoading(self.environment))
+        self.forgetTopics()
+        self.setTimer()
+        self.world.trace { "the coordinator is up" }
+    }
+
+    /// A shard of what is in the log, durable or not.
+    func loaded() throws -> GroupShard {
+        var shard = GroupShard()
+        for record in try self.log.records() { shard.replay(record) }
+        return shard
+    }
+}
