@@ -14,7 +14,7 @@ import Testing
 @Suite("The log cleaner")
 struct CleanerTests {
     /// Writes one batch of `key=value` records; without a value, a tombstone.
-    private static func put(_ broker: BrokerHarness, _ topic: String, _ texts: String...) async throws {
+    static func put(_ broker: BrokerHarness, _ topic: String, _ texts: String...) async throws {
         var builder = RecordBatchBuilder()
         for text in texts {
             let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
