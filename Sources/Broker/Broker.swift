@@ -37,6 +37,8 @@ public final class Broker: Sendable {
     let space: DiskSpaceWatch
     let cleaner: LogCleaner
     let groups: GroupCoordinatorService
+    /// How far groups are behind; looks for itself with the housekeeping.
+    let groupLag: GroupLagKeeper
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
     /// Begun with the housekeeping.
@@ -96,6 +98,7 @@ public final class Broker: Sendable {
             settings: Self.groupSettings(config, metadata.image.groupConfigs, logger: logger),
             logger: logger
         )
+        self.groupLag = GroupLagKeeper(broker: self.topics, self.groups, self.readers, clock)
         self.fetchSessions = Mutex(FetchSessionCache(maxSessions: config.maxIncrementalFetchSessionCacheSlots))
         // Before anything is opened: on a full disk that needs the reserve.
         self.space.look(takesReserve: false)

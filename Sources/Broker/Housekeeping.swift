@@ -62,8 +62,9 @@ public final class Housekeeping {
                 delay: Self.recoveryCheckInterval
             ) { _ in bound.value.writeCheckpoints(ifAbove: Self.bytesToRecoverMax) },
             eventLoop.scheduleRepeatedTask(initialDelay: offsetsInterval, delay: offsetsInterval) { _ in
-                bound.value.broker.groups.expireOffsets()
+                bound.value.broker.groups.expireOffsets(nowMs: bound.value.retentionNow())
             },
+            self.broker.groupLag.start(on: eventLoop),
         ]
     }
 

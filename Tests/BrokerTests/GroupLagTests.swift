@@ -29,7 +29,7 @@ struct GroupLagTests {
             let source = SharedView()
             self.keeper = GroupLagKeeper(
                 topics: running.topics, readers: running.readers, clock: running.clock, logger: running.logger
-            ) { receive in receive([source.value]) }
+            ) { [source.value] }
             self.source = source
         }
 
@@ -281,6 +281,42 @@ struct GroupLagTests {
             Groups(broker).keeper.addLag(to: &answer)
             #expect(answer.topics[0].partitions.map(\.offsetLag) == [1, 0, -1, -1])
             #expect(answer.topics[0].partitions.map(\.timeLagMs) == [40, 0, -1, -1])
+        }
+    }
+
+    @Test("a client that asks for it is told the lag, by name and by id, and metrics find it")
+    func throughTheBroker() async throws {
+        try await withBroker { broker in
+            let id = try await broker.createTopic("orders").topicID
+            try await broker.produce(to: "orders", timestamps: [broker.now, broker.now, broker.now])
+            _ = try await broker.findCoordinator(of: "g")
+            #expect(try await broker.commit("g", "orders", 0, 1) == ErrorCode.none)
+            broker.advance(milliseconds: 25)
+            for version in Int16(8)...10 {
+                for includesLag in [false, true] {
+                    var group = OffsetFetchRequest.OffsetFetchRequestGroup()
+                    group.groupID = "g"
+                    group.includeLag = includesLag
+                    var topic = OffsetFetchRequest.OffsetFetchRequestTopics()
+                    topic.name = "orders"
+                    topic.topicID = id
+                    topic.partitionIndexes = [0]
+                    group.topics = [topic]
+                    var request = OffsetFetchRequest()
+                    request.groups = [group]
+                    let answer = try await broker.send(request, version: version).groups[0]
+                    let partition = try #require(answer.topics.first?.partitions.first)
+                    #expect(partition.committedOffset == 1)
+                    #expect(partition.offsetLag == (includesLag ? 2 : -1))
+                    #expect(partition.timeLagMs == (includesLag ? 25 : -1))
+                }
+            }
+            await withCheckedContinuation { continuation in
+                broker.broker.groupLag.look { continuation.resume() }
+            }
+            let lag = try #require(broker.broker.groupLags.groups.first)
+            #expect(lag.groupID == "g" && lag.offsetsBehindSum == 2)
+            #expect(lag.partitions.first?.firstUnread == .writtenAt(broker.now - 25))
         }
     }
 

@@ -45,6 +45,11 @@ struct OffsetFetchHandler: APIHandler {
     }
 
     private func find(_ asked: AskedGroup) -> Answer<FoundGroup> {
+        let found = self.findOffsets(asked)
+        return asked.includeLag ? self.broker.groupLag.addLag(to: found, on: self.context.eventLoop) : found
+    }
+
+    private func findOffsets(_ asked: AskedGroup) -> Answer<FoundGroup> {
         self.broker.ask(
             asked.groupID,
             self.context,

@@ -118,9 +118,25 @@ final class GroupCoordinatorService: Sendable {
         for host in self.all { host.run { $0.forgetTopics(names, $1) } }
     }
 
-    /// Has offsets deleted that are past their retention.
-    func expireOffsets() {
-        for host in self.all { host.run { $0.expireOffsets($1) } }
+    /// How soon retention goes on with a shard that has more to do than is done at a time.
+    private static let expiryPause = TimeAmount.milliseconds(100)
+
+    /// Has offsets deleted that are past their retention at that wall-clock time, a step at a time.
+    func expireOffsets(nowMs: Int64) {
+        for host in self.all { self.expireOffsets(of: host, nowMs: nowMs) }
+    }
+
+    private func expireOffsets(of host: GroupShardHost, nowMs: Int64) {
+        var hasMore = false
+        host.run { shard, environment in
+            var environment = environment
+            environment.now.wallMs = nowMs
+            let effects = shard.expireOffsets(environment)
+            hasMore = shard.isExpiringOffsets
+            return effects
+        }
+        guard hasMore, let eventLoop = self.timerLoop else { return }
+        eventLoop.scheduleTask(in: Self.expiryPause) { self.expireOffsets(of: host, nowMs: nowMs) }
     }
 
     /// Ends everything; what was not durable is not answered. Blocks until nothing is being loaded.

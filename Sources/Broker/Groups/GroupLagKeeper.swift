@@ -26,8 +26,8 @@ final class GroupLagKeeper: Sendable {
     /// for the rest.
     static let searchesPerFetchMax = 1_000
 
-    /// Asks for the committed offsets of all shards and hands them to the function, on any thread.
-    typealias Source = @Sendable (@escaping @Sendable ([CommittedOffsets]) -> Void) -> Void
+    /// The committed offsets of all shards, asked for on a reader thread.
+    typealias Source = @Sendable () -> [CommittedOffsets]
 
     private struct State {
         var book = GroupLagBook()
@@ -44,7 +44,7 @@ final class GroupLagKeeper: Sendable {
     }
 
     private let topics: TopicTable
-    private let readers: WorkerPool
+    let readers: WorkerPool
     private let clock: BrokerClock
     private let logger: Logger
     private let source: Source
@@ -80,8 +80,8 @@ final class GroupLagKeeper: Sendable {
             return !state.isLooking
         }
         guard isFirst else { return }
-        self.source { offsets in
-            var pending = offsets.flatMap { shard in shard.groupIDs.map { (offsets: shard, group: $0) } }
+        self.onReader {
+            var pending = self.source().flatMap { shard in shard.groupIDs.map { (offsets: shard, group: $0) } }
             pending.sort { $0.group > $1.group }
             var look = Look(pending: pending)
             look.snapshot.takenAtMs = self.clock.wallMilliseconds()
@@ -90,7 +90,7 @@ final class GroupLagKeeper: Sendable {
     }
 
     private func goOn(_ look: Look, _ finished: @escaping @Sendable () -> Void) {
-        let isAccepted = self.readers.submit {
+        self.onReader {
             var look = look
             self.step(&look)
             if !look.pending.isEmpty { return self.goOn(look, finished) }
@@ -101,7 +101,10 @@ final class GroupLagKeeper: Sendable {
             }
             finished()
         }
-        if !isAccepted { self.state.withLock { $0.isLooking = false } }
+    }
+
+    private func onReader(_ work: @escaping @Sendable () -> Void) {
+        if !self.readers.submit(work) { self.state.withLock { $0.isLooking = false } }
     }
 
     /// Looks at some groups. One that needs more searches than are left is looked at again in the next step, which then

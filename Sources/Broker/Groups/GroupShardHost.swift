@@ -241,8 +241,11 @@ final class GroupShardHost: Sendable {
             state.shard = shard
             state.phase = .active
             let effects = state.shard.finishLoading(environment)
+            // Nobody told this shard of topics that were deleted while it was being read.
+            let forgotten = state.shard.forgetDeletedTopics(environment)
             var immediate: Reply?
             return self.take(effects, &state, environment, asking: nil, immediate: &immediate)
+                + self.take(forgotten, &state, environment, asking: nil, immediate: &immediate)
         }
         Self.deliver(deliveries)
         self.submitWrites()

@@ -111,6 +111,21 @@ import Testing
         }
     }
 
+    @Test func aShardThatWasJustLoadedForgetsTopicsThatAreNoLongerThere() throws {
+        var bench = OffsetBench()
+        for group in ["a", "b"] {
+            try bench.commit(group, "orders", 0, 5)
+            try bench.commit(group, "payments", 0, 5)
+        }
+        #expect(bench.shard.forgetDeletedTopics(bench.environment).isEmpty)
+        bench.environment.topics = BenchTopics(
+            topics: [TopicFacts(id: OffsetBench.ordersID, name: "orders", partitionCount: 4)]
+        )
+        bench = bench.restarted
+        #expect(bench.take(bench.shard.forgetDeletedTopics(bench.environment)).records.count == 2)
+        for group in ["a", "b"] { #expect(try bench.restarted.fetched(group) == ["orders-0 @5"]) }
+    }
+
     // MARK: ListGroups
 
     @Test func groupsAreListedWithTypeStateAndProtocolType() throws {
