@@ -41,6 +41,11 @@ import Testing
             #expect(try await harness.committed("g", "t", 1) == -1)
             let listed = try await harness.send(ListGroupsRequest(), version: 5)
             #expect(listed.groups.map(\.groupID) == ["another", "g", "h"])
+            var describe = DescribeGroupsRequest()
+            describe.groups = ["g", "nobody"]
+            let described = try await harness.send(describe, version: 6).groups
+            #expect(described.map(\.groupState) == ["Empty", "Dead"])
+            #expect(described.map(\.errorCode) == [0, ErrorCode.groupIDNotFound.rawValue])
         }
     }
 

@@ -121,10 +121,11 @@ extension GroupShard {
     /// What DescribeGroups says of a group: state `Dead` when there is no such classic group.
     public func describeClassic(_ groupID: String) -> DescribeGroupsResponse.DescribedGroup {
         if let group = self.classicGroups[groupID] { return group.describe() }
-        var unknown = DescribeGroupsResponse.DescribedGroup()
-        unknown.groupID = groupID
-        unknown.groupState = ClassicGroup.State.dead.rawValue
-        return unknown
+        var memberless = DescribeGroupsResponse.DescribedGroup()
+        memberless.groupID = groupID
+        let state: ClassicGroup.State = self.standing(of: groupID) == .simple ? .empty : .dead
+        memberless.groupState = state.rawValue
+        return memberless
     }
 
     /// Why no member of that group can be served; nil when there is a classic group to ask.
