@@ -9,6 +9,8 @@ public struct GroupEffects: Sendable {
     public private(set) var records: [CoordinatorRecord] = []
     /// In the order in which they were decided.
     public private(set) var answers: [Answered] = []
+    /// What an operator may want to read, in the order in which it happened.
+    public private(set) var notes: [GroupNote] = []
 
     /// One answer.
     public struct Answered: Sendable {
@@ -32,6 +34,12 @@ public struct GroupEffects: Sendable {
     /// Nothing is to be done.
     public var isEmpty: Bool { self.records.isEmpty && self.answers.isEmpty }
 
+    /// Has something told in the log.
+    mutating func note(_ group: String, _ text: String, _ details: [String: String]) {
+        self.notes.append(
+            GroupNote(group: group.withoutControls, text: text, details: details.mapValues(\.withoutControls)))
+    }
+
     /// Has a record appended. Whoever calls this replays the record as well.
     mutating func append(_ record: CoordinatorRecord) { self.records.append(record) }
 
@@ -39,6 +47,16 @@ public struct GroupEffects: Sendable {
     mutating func answer(_ token: RequestToken, _ answer: GroupAnswer, waitsForWrites: Bool = true) {
         self.answers.append(Answered(token: token, answer: answer, waitsForWrites: waitsForWrites))
     }
+}
+
+/// Something that happened in a group: a line for the log.
+public struct GroupNote: Sendable {
+    /// The group's name.
+    public let group: String
+    /// What happened, the same words each time.
+    public let text: String
+    /// The particulars by name. Texts of clients in them have no control characters.
+    public let details: [String: String]
 }
 
 /// The answer to a request that a shard was given.
@@ -64,4 +82,13 @@ struct Step {
     var topics: any TopicsView { self.environment.topics }
 
     init(_ environment: GroupEnvironment) { self.environment = environment }
+}
+
+extension String {
+    /// What clients send must not begin new lines in a log, nor talk to a terminal.
+    fileprivate var withoutControls: String {
+        func isControl(_ scalar: Unicode.Scalar) -> Bool { scalar.value < 0x20 || (0x7f..<0xa0).contains(scalar.value) }
+        if !self.unicodeScalars.contains(where: isControl) { return self }
+        return String(String.UnicodeScalarView(self.unicodeScalars.map { isControl($0) ? "?" : $0 }))
+    }
 }

@@ -74,7 +74,7 @@ extension GroupShard {
     }
 
     /// To be called once after the last record of the log: members get their whole time-outs, as if they had just been
-    /// heard of.
+    /// heard of, and offsets of topics that were deleted meanwhile are forgotten.
     public mutating func finishLoading(_ environment: GroupEnvironment) -> GroupEffects {
         var step = Step(environment)
         for id in self.classicGroups.keys.sorted() {
@@ -85,6 +85,7 @@ extension GroupShard {
             self.consumerGroups[id]?.resume(&step)
             self.noteWakeUp(of: id)
         }
+        self.forgetDeletedTopics(&step)
         return step.effects
     }
 }

@@ -16,6 +16,9 @@ extension ClassicGroup {
 
     mutating func prepareRebalance(_ reason: String, _ step: inout Step) {
         self.rebalanceReason = String(String.UnicodeScalarView(reason.unicodeScalars.prefix(Self.reasonMax)))
+        step.effects.note(
+            self.id, "a rebalance begins",
+            ["generation": "\(self.generation)", "members": "\(self.members.count)", "reason": self.rebalanceReason])
         if self.state == .completingRebalance { self.dropAssignments(.rebalanceInProgress, &step) }
         self.syncEndsAt = .max
         let isInitial = self.state == .empty
@@ -101,6 +104,7 @@ extension ClassicGroup {
         self.leader = nil
         self.transition(to: .empty, step.now)
         self.writeGroup(&step)
+        step.effects.note(self.id, "the group is empty", ["generation": "\(self.generation)"])
     }
 
     private mutating func beginGeneration() {
@@ -182,6 +186,12 @@ extension ClassicGroup {
         }
         self.transition(to: .stable, step.now)
         self.writeGroup(&step)
+        step.effects.note(
+            self.id, "the rebalance is over",
+            [
+                "generation": "\(self.generation)", "members": "\(self.members.count)",
+                "protocol": self.protocolName ?? "",
+            ])
         for id in self.syncs.keys.sorted() { self.answerSync(id, self.assignmentAnswer(to: id), &step) }
     }
 

@@ -6,7 +6,9 @@ extension ConsumerGroup {
     mutating func expire(_ step: inout Step) {
         let now = step.now.monotonicMs
         let late = self.members.values.filter { $0.deadline <= now }.map(\.id).sorted()
-        if !late.isEmpty { self.remove(late, &step) }
+        if !late.isEmpty {
+            self.remove(late, "silent for too long, or did not give up partitions in time", &step)
+        }
         self.wakeAt = self.members.values.reduce(.max) { min($0, $1.deadline) }
     }
 
@@ -33,14 +35,23 @@ extension ConsumerGroup {
         self.wakeAt = min(self.wakeAt, deadline, member.rebalanceDeadline)
     }
 
+    /// Members that a line of the log names.
+    private static let notedMembersMax = 10
+
     /// Removes members. The next heartbeat of another one makes the assignment without them; if there is nobody left,
     /// it is made at once, for nobody.
-    mutating func remove(_ memberIDs: [String], _ step: inout Step) {
+    mutating func remove(_ memberIDs: [String], _ reason: String, _ step: inout Step) {
         for memberID in memberIDs {
             for record in self.tombstones(of: memberID) { self.write(record, &step) }
         }
         _ = self.refreshTopics(&step)
         self.bumpEpoch(&step)
+        step.effects.note(
+            self.id, "members are out of the group",
+            [
+                "epoch": "\(self.epoch)", "reason": reason, "left": "\(self.members.count)",
+                "members": memberIDs.prefix(Self.notedMembersMax).joined(separator: ", "),
+            ])
         if self.members.isEmpty {
             self.write(self.targetEpochRecord(self.epoch), &step)
             self.emptySinceMs = step.now.wallMs

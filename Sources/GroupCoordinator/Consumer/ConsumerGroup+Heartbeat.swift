@@ -247,7 +247,7 @@ extension ConsumerGroup {
             self.write(self.currentRecord(memberID, current), &step)
             self.members[memberID]?.rebalanceDeadline = .max
         } else {
-            self.remove([memberID], &step)
+            self.remove([memberID], "left", &step)
         }
         var response = ConsumerGroupHeartbeatResponse()
         response.memberID = memberID

@@ -44,6 +44,12 @@ extension ConsumerGroup {
             if self.target[memberID] != partitions { self.write(self.targetRecord(memberID, partitions), &step) }
         }
         self.write(self.targetEpochRecord(self.epoch), &step)
+        step.effects.note(
+            self.id, "a new assignment was made",
+            [
+                "epoch": "\(self.epoch)", "members": "\(self.members.count)", "topics": "\(self.topics.count)",
+                "assignor": self.assignor(step.settings).name,
+            ])
     }
 
     private func assignmentInput() -> AssignmentInput {

@@ -89,25 +89,26 @@ extension GroupShard {
     /// records are independent of each other, one for each group and partition. Groups stay, even when these were their
     /// last offsets. Linear in the number of groups, and in the offsets that go.
     public mutating func forgetTopics(_ names: [String], _ environment: GroupEnvironment) -> GroupEffects {
-        self.forgetTopics(Set(names), environment)
+        var step = Step(environment)
+        self.forgetTopics(Set(names), &step)
+        return step.effects
     }
 
     /// Forgets what has been committed for topics that are not there any more: for a shard that has just been loaded, as
     /// topics may have been deleted while nobody could tell it. Linear in the groups and the topics of each.
-    public mutating func forgetDeletedTopics(_ environment: GroupEnvironment) -> GroupEffects {
+    mutating func forgetDeletedTopics(_ step: inout Step) {
         let names = Set(self.offsets.groups.values.lazy.flatMap(\.keys))
-        return self.forgetTopics(names.filter { environment.topics.topic(named: $0) == nil }, environment)
+        let topics = step.topics
+        self.forgetTopics(names.filter { topics.topic(named: $0) == nil }, &step)
     }
 
-    private mutating func forgetTopics(_ names: Set<String>, _ environment: GroupEnvironment) -> GroupEffects {
-        if names.isEmpty { return GroupEffects() }
-        var step = Step(environment)
+    private mutating func forgetTopics(_ names: Set<String>, _ step: inout Step) {
+        if names.isEmpty { return }
         let groups = self.offsets.groups.filter { _, topics in names.contains { topics[$0] != nil } }.keys.sorted()
         for group in groups {
             let keys = self.offsets.keys(of: group, topics: names.contains)
             for key in keys { self.writeOffset(key, nil, &step) }
         }
-        return step.effects
     }
 }
 
