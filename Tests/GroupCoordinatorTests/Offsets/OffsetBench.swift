@@ -38,7 +38,7 @@ struct OffsetBench {
         var bench = self
         bench.shard = GroupShard()
         for record in self.log { bench.shard.replay(record) }
-        _ = bench.shard.finishLoading(self.environment)
+        _ = bench.take(bench.shard.finishLoading(self.environment))
         return bench
     }
 
