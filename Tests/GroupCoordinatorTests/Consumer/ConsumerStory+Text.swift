@@ -66,9 +66,22 @@ extension Substring {
 }
 
 extension ConsumerStory {
+    /// Lines of a message, below what it belongs to.
+    static func wrapped(_ message: String) -> String {
+        var lines: [String] = []
+        for word in message.split(separator: " ") {
+            if let last = lines.last, last.count + word.count < 80 {
+                lines[lines.count - 1] = "\(last) \(word)"
+            } else {
+                lines.append("  \(word)")
+            }
+        }
+        return lines.map { "\n\($0)" }.joined()
+    }
+
     func text(of response: ConsumerGroupHeartbeatResponse) -> String {
         if response.errorCode != 0 {
-            return "\(ErrorCode(rawValue: response.errorCode).name) \(response.errorMessage ?? "")"
+            return ErrorCode(rawValue: response.errorCode).name + Self.wrapped(response.errorMessage ?? "")
         }
         var text = "\(response.memberID ?? "?")@\(response.memberEpoch)"
         if let assignment = response.assignment {

@@ -47,10 +47,18 @@ struct ConsumerStory {
         for line in expected where line.hasPrefix("> ") {
             story.trace.append(line)
             story.step(line.dropFirst(2).split(separator: " ").map(String.init))
-            for problem in story.problems { story.trace.append("!! \(problem)") }
+            for problem in story.problems { story.say("!! \(problem)") }
         }
         guard story.trace != expected else { return }
         Issue.record("what happened:\n\(story.trace.joined(separator: "\n"))", sourceLocation: sourceLocation)
+    }
+
+    /// Runs steps, one a line, and returns what came of them.
+    @discardableResult
+    mutating func run(_ steps: String) -> [String] {
+        self.trace = []
+        for line in steps.split(separator: "\n") { self.step(line.split(separator: " ").map(String.init)) }
+        return self.trace
     }
 
     // MARK: Steps
@@ -142,7 +150,7 @@ struct ConsumerStory {
     private mutating func describe() {
         let group = self.shard.describeConsumer(Self.groupID, self.environment)
         if group.errorCode != 0 {
-            self.trace.append("\(ErrorCode(rawValue: group.errorCode).name) \(group.errorMessage ?? "")")
+            self.say(ErrorCode(rawValue: group.errorCode).name + Self.wrapped(group.errorMessage ?? ""))
             return
         }
         self.trace.append(
@@ -175,8 +183,12 @@ struct ConsumerStory {
         }
         for answered in effects.answers {
             guard case .consumerHeartbeat(let response) = answered.answer else { continue }
-            self.trace.append(self.text(of: response) + (answered.waitsForWrites ? "" : " (now)"))
+            self.say(self.text(of: response) + (answered.waitsForWrites ? "" : " (now)"))
         }
+    }
+
+    private mutating func say(_ text: String) {
+        self.trace += text.split(separator: "\n").map(String.init)
     }
 
     private var problems: [String] {

@@ -6,6 +6,19 @@ import KafkaTypes
 @testable import GroupCoordinator
 
 extension ConsumerGroup {
+    /// Whether another one knows the same from records. Quick, as it is asked after every step.
+    func knowsTheSame(as other: ConsumerGroup) -> Bool {
+        guard self.epoch == other.epoch, self.targetEpoch == other.targetEpoch, self.target == other.target,
+            self.topics == other.topics, self.staticMembers == other.staticMembers, self.votes == other.votes,
+            self.members.count == other.members.count
+        else { return false }
+        return self.members.allSatisfy { id, member in
+            guard let same = other.members[id] else { return false }
+            return member.details == same.details && member.current == same.current
+                && (member.classicMemberMetadata == nil) == (same.classicMemberMetadata == nil)
+        }
+    }
+
     /// Everything that the group knows from records, as text: equal for equal states.
     var dump: String {
         var lines = ["epoch \(self.epoch) target@\(self.targetEpoch)"]
@@ -32,12 +45,12 @@ extension ConsumerGroup {
     /// thinks.
     var brokenInvariants: [String] {
         var found: [String] = []
-        var owners: [String: String] = [:]
+        var owners: [TopicID: [Int32: String]] = [:]
         for (id, member) in self.members.sorted(by: { $0.key < $1.key }) {
             for set in [member.current.assigned, member.current.pendingRevocation] {
                 for (topic, indexes) in set.sorted {
                     for index in indexes {
-                        if let other = owners.updateValue(id, forKey: "\(topic)-\(index)") {
+                        if let other = owners[topic, default: [:]].updateValue(id, forKey: index) {
                             found.append("\(topic)-\(index) belongs to \(other) and \(id)")
                         }
                         let owner = self.owners.owner(of: topic, index)

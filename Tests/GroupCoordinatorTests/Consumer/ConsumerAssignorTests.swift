@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Testing
+
+/// Which assignor a group uses, and by what weights.
+@Suite struct ConsumerAssignorTests {
+    @Test func theAssignorThatMostAskForIsUsed() {
+        ConsumerStory.check(
+            """
+            > topics x=3
+            > join a x
+            + member a x
+            + topics x=3
+            + epoch 1
+            + target a x:0,1,2
+            + target@1
+            + current a@1<0 stable x:0,1,2
+            a@1 x:0,1,2
+            > describe
+            Stable epoch=1 target=1 range
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0,1,2
+            > join b x assignor=uniform
+            + member b x assignor=uniform
+            + epoch 2
+            + target a x:0,2
+            + target b x:1
+            + target@2
+            + current b@2<0 unreleased nothing
+            b@2 nothing
+            > describe
+            Reconciling epoch=2 target=2 uniform
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0,2
+            b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
+            > join c x assignor=weighted
+            + member c x assignor=weighted
+            + epoch 3
+            + target a x:0
+            + target c x:2
+            + target@3
+            + current c@3<0 unreleased nothing
+            c@3 nothing
+            > describe
+            Reconciling epoch=3 target=3 uniform
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
+            b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
+            c@3 type=1 client=client-c instance=- names=x regex=- has - target x:2
+            > leave c
+            - current c
+            - target c
+            - member c
+            + epoch 4
+            c@-1
+            > join d x assignor=weighted
+            + member d x assignor=weighted
+            + epoch 5
+            + target d x:2
+            + target@5
+            + current d@5<0 unreleased nothing
+            d@5 nothing
+            > join e x assignor=weighted
+            + member e x assignor=weighted
+            + epoch 6
+            + target e nothing
+            + target@6
+            + current e@6<0 stable nothing
+            e@6 nothing
+            > describe
+            Reconciling epoch=6 target=6 weighted
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
+            b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
+            d@5 type=1 client=client-d instance=- names=x regex=- has - target x:2
+            e@6 type=1 client=client-e instance=- names=x regex=- has - target -
+            > leave d
+            - current d
+            - target d
+            - member d
+            + epoch 7
+            d@-1
+            > leave e
+            - current e
+            - target e
+            - member e
+            + epoch 8
+            e@-1
+            > leave b
+            - current b
+            - target b
+            - member b
+            + epoch 9
+            b@-1
+            > describe
+            Assigning epoch=9 target=6 range
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
+            """
+        )
+    }
+
+    @Test func anotherVoteMayMoveEverything() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > join a x assignor=range
+            + member a x assignor=range
+            + topics x=1
+            + epoch 1
+            + target a x:0
+            + target@1
+            + current a@1<0 stable x:0
+            a@1 x:0
+            > beat a 1 assignor=range
+            a@1 (now)
+            > beat a 1 assignor=uniform
+            + member a x assignor=uniform
+            + epoch 2
+            + target@2
+            + current a@2<1 stable x:0
+            a@2
+            """
+        )
+    }
+
+    @Test func aWeightCountsWhereTheAssignorWeighs() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > join a x weight=5
+            + member a x weight=5
+            + topics x=1
+            + epoch 1
+            + target a x:0
+            + target@1
+            + current a@1<0 stable x:0
+            a@1 x:0
+            > beat a 1 weight=5
+            a@1 (now)
+            > beat a 1 weight=7
+            + member a x weight=7
+            a@1
+            > beat a 1
+            a@1 (now)
+            > beat a 1 assignor=weighted
+            + member a x assignor=weighted weight=7
+            + epoch 2
+            + target@2
+            + current a@2<1 stable x:0
+            a@2
+            > beat a 2 weight=7
+            a@2 (now)
+            > beat a 2 weight=8
+            + member a x assignor=weighted weight=8
+            + epoch 3
+            + target@3
+            + current a@3<2 stable x:0
+            a@3
+            > beat a 3
+            a@3 (now)
+            > restart
+            > beat a 3 weight=8
+            a@3 (now)
+            """
+        )
+    }
+
+    @Test func changedRulesTakeEffectAtTheNextHeartbeat() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > join a x assignor=weighted client=blue
+            + member a x assignor=weighted
+            + topics x=1
+            + epoch 1
+            + target a x:0
+            + target@1
+            + current a@1<0 stable x:0
+            a@1 x:0
+            > beat a 1 client=blue
+            a@1 (now)
+            > set weights=green:0
+            > beat a 1 client=blue
+            a@1 (now)
+            > set weights=green:0,bl*:7
+            > beat a 1 client=blue
+            + epoch 2
+            + target@2
+            + current a@2<1 stable x:0
+            a@2
+            > beat a 2 client=blue
+            a@2 (now)
+            > beat a 2 client=blue weight=9
+            + member a x assignor=weighted weight=9
+            + epoch 3
+            + target@3
+            + current a@3<2 stable x:0
+            a@3
+            > set weights=bl*:8
+            > beat a 3 client=blue
+            a@3 (now)
+            """
+        )
+    }
+
+    @Test func rulesAboutWeightsDoNotConcernOtherAssignors() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > join a x client=blue
+            + member a x
+            + topics x=1
+            + epoch 1
+            + target a x:0
+            + target@1
+            + current a@1<0 stable x:0
+            a@1 x:0
+            > set weights=blue:0
+            > beat a 1 client=blue
+            a@1 (now)
+            """
+        )
+    }
+}
