@@ -143,38 +143,42 @@ import Testing
             > join b x
             + member b x
             + epoch 2
-            + target a x:0,2
-            + target b x:1
+            + target a x:0,1
+            + target b x:2
             + target@2
             + current b@2<0 unreleased nothing
             b@2 nothing
             > beat a 1
-            + current a@1<0 unrevoked x:0,2 giving up x:1
-            a@1 x:0,2
+            + current a@1<0 unrevoked x:0,1 giving up x:2
+            a@1 x:0,1
             > join c x
             + member c x
             + epoch 3
             + target a x:0
+            + target b x:1
             + target c x:2
             + target@3
             + current c@3<0 unreleased nothing
             c@3 nothing
             > beat a 1 owned=x:0,1,2
             a@1 (now)
-            > beat a 1 owned=x:0,2
-            + current a@2<1 unrevoked x:0 giving up x:2
+            > beat a 1 owned=x:0,1
+            + current a@2<1 unrevoked x:0 giving up x:1
             a@2 x:0
             > beat b 2
-            + current b@3<2 stable x:1
-            b@3 x:1
-            > beat a 2 owned=x:0,2
+            + current b@3<2 unreleased nothing
+            b@3
+            > beat c 3
+            + current c@3<0 stable x:2
+            c@3 x:2
+            > beat a 2 owned=x:0,1
             a@2 (now)
             > beat a 2 owned=x:0
             + current a@3<2 stable x:0
             a@3
-            > beat c 3
-            + current c@3<0 stable x:2
-            c@3 x:2
+            > beat b 3
+            + current b@3<2 stable x:1
+            b@3 x:1
             > state
             Stable
             """

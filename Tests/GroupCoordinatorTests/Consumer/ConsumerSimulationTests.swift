@@ -13,7 +13,7 @@ import Testing
 /// Members that come, go, die, pause, lose answers and want something else, topics that come and go, and a coordinator
 /// that is restarted: after every step the rules must hold, and at the end everybody has what it is to have.
 @Suite struct ConsumerSimulationTests {
-    private static let seeds: UInt64 = 150
+    private static let seeds: UInt64 = 50
 
     @Test(arguments: 0..<Self.seeds)
     func noPartitionEverHasTwoOwnersAndEverybodyConverges(seed: UInt64) {
@@ -126,7 +126,8 @@ struct ConsumerSimulation {
             let id = isNew ? TopicID(high: UInt64(self.steps) + 1, low: UInt64(facts.count)) : known?.id
             let least = isNew ? 1 : known?.partitionCount ?? 1
             facts.append(
-                TopicFacts(id: id ?? .zero, name: name, partitionCount: Int32.random(in: least...8, using: &self.random))
+                TopicFacts(
+                    id: id ?? .zero, name: name, partitionCount: Int32.random(in: least...8, using: &self.random))
             )
         }
         self.topics.set(facts)

@@ -74,8 +74,8 @@ import Testing
             > join b x
             + member b x
             + epoch 2
-            + target a x:0,2
-            + target b x:1
+            + target a x:0,1
+            + target b x:2
             + target@2
             + current b@2<0 unreleased nothing
             b@2 nothing
@@ -84,6 +84,7 @@ import Testing
             + member c x
             + epoch 3
             + target a x:0
+            + target b x:1
             + target c x:2
             + target@3
             + current c@3<0 unreleased nothing
