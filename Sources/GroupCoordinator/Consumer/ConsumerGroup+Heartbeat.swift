@@ -151,6 +151,7 @@ extension ConsumerGroup {
         if isNews { self.bumpEpoch(&step) }
         self.updateTarget(&step)
         self.reconcile(memberID, owned: request.topicPartitions, &step)
+        self.continueAssignment(&step)
         self.keepAlive(memberID, step)
         self.answer(request, of: memberID, before: before, call, &step)
     }

@@ -20,7 +20,7 @@ extension ConsumerGroup {
         case .consumerGroup(_, let value): self.epoch = value?.epoch ?? 0
         case .consumerTopics(_, let value): self.replayTopics(value)
         case .consumerMember(let key, let value): self.replayMember(key.memberID, value)
-        case .consumerTarget(_, let value): self.targetEpoch = value?.assignmentEpoch ?? 0
+        case .consumerTarget(_, let value): self.replayTargetEpoch(value?.assignmentEpoch ?? 0)
         case .consumerMemberTarget(let key, let value):
             self.target[key.memberID] = value.map { PartitionSet($0.topicPartitions) }
         case .consumerMemberCurrent(let key, let value): self.replayCurrent(key.memberID, value)
@@ -34,6 +34,18 @@ extension ConsumerGroup {
                 id: topic.topicID, name: topic.topicName, partitionCount: topic.numPartitions
             )
         }
+    }
+
+    private mutating func replayTargetEpoch(_ epoch: Int32) {
+        self.targetEpoch = epoch
+        self.underWay = self.members.values.count { !$0.current.isReconciled(to: epoch) }
+    }
+
+    /// Puts a member where it belongs, new or changed.
+    private mutating func keep(_ member: ConsumerMember) {
+        let old = self.members.updateValue(member, forKey: member.id)
+        if let old, !old.current.isReconciled(to: self.targetEpoch) { self.underWay -= 1 }
+        if !member.current.isReconciled(to: self.targetEpoch) { self.underWay += 1 }
     }
 
     private mutating func replayMember(_ memberID: String, _ value: ConsumerGroupMemberMetadataValue?) {
@@ -51,7 +63,7 @@ extension ConsumerGroup {
         member.subscriptionSlot = slot
         member.details = details
         member.classicMemberMetadata = value.classicMemberMetadata
-        self.members[memberID] = member
+        self.keep(member)
     }
 
     private mutating func replayCurrent(_ memberID: String, _ value: ConsumerGroupCurrentMemberAssignmentValue?) {
@@ -66,11 +78,12 @@ extension ConsumerGroup {
             member.current.previousEpoch = CurrentAssignment.leftEpoch
         }
         self.owners.move(memberID, from: old, to: member.current)
-        self.members[memberID] = member
+        self.keep(member)
     }
 
     private mutating func forget(_ memberID: String) {
         guard let member = self.members.removeValue(forKey: memberID) else { return }
+        if !member.current.isReconciled(to: self.targetEpoch) { self.underWay -= 1 }
         self.owners.move(memberID, from: member.current, to: CurrentAssignment())
         if let slot = member.subscriptionSlot { self.subscriptions.leave(slot) }
         self.vote(member.details.assignor, -1)

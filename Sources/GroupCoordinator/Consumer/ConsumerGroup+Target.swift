@@ -52,6 +52,18 @@ extension ConsumerGroup {
             ])
     }
 
+    /// An assignor that moves few partitions at a time goes on when everybody has arrived where it sent them. Constant
+    /// time but once for each target.
+    mutating func continueAssignment(_ step: inout Step) {
+        if self.underWay > 0 || self.settledEpoch == self.targetEpoch || self.epoch > self.targetEpoch { return }
+        if self.assignor(step.settings).isSettled(self.assignmentInput()) {
+            self.settledEpoch = self.targetEpoch
+        } else {
+            self.bumpEpoch(&step)
+            self.updateTarget(&step)
+        }
+    }
+
     private func assignmentInput() -> AssignmentInput {
         var members: [String: AssignmentInput.Member] = [:]
         members.reserveCapacity(self.members.count)

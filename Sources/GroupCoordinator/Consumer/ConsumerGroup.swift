@@ -39,11 +39,15 @@ struct ConsumerGroup: Sendable {
     var votes: [String: Int] = [:]
     var subscriptions = SubscriptionTable()
     var owners = PartitionOwners()
+    /// How many members have not arrived at the target yet.
+    var underWay = 0
 
     // Not in records.
 
     /// The rules by which weights were last looked at. After loading: those of that moment.
     var weightRules: [WeightRule] = []
+    /// The target that needs no other one after it: the assignor moves nothing more. Nil when that is not known.
+    var settledEpoch: Int32?
     /// Since when nobody is in the group, in milliseconds since 1970; nil while there are members. Not in records:
     /// after loading it is the time of loading, so offsets may stay that much longer.
     var emptySinceMs: Int64?
@@ -62,12 +66,10 @@ struct ConsumerGroup: Sendable {
         case dead = "Dead"
     }
 
-    /// Linear in the number of members.
     var state: State {
         if self.members.isEmpty { return .empty }
         if self.epoch > self.targetEpoch { return .assigning }
-        let isStable = self.members.values.allSatisfy { $0.current.isReconciled(to: self.targetEpoch) }
-        return isStable ? .stable : .reconciling
+        return self.underWay == 0 ? .stable : .reconciling
     }
 
     /// Whether some member wants that topic; true as well when that cannot be known.

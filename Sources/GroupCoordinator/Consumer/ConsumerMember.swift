@@ -87,7 +87,7 @@ extension ConsumerMember.Details {
         self.subscription = Subscription(names: value.subscribedTopicNames, pattern: value.subscribedTopicRegex)
         self.rebalanceTimeoutMs = value.rebalanceTimeoutMs
         self.assignor = value.serverAssignor
-        self.weight = value.weight >= 0 ? value.weight : nil
+        self.weight = value.weight >= 0 ? min(value.weight, WeightRule.weightMax) : nil
     }
 
     func written(

@@ -49,13 +49,7 @@ extension GroupShard {
         if self.classicGroups[id]?.isEmpty == false { throw self.notAConsumerGroup(id) }
         var group = ConsumerGroup(id: id)
         let admission = try group.admit(request, call, step.environment)
-        if self.classicGroups[id] != nil {
-            var key = GroupMetadataKey()
-            key.group = id
-            step.effects.append(.classicGroup(key, nil))
-            self.replay(.classicGroup(key, nil))
-            self.classicGroups[id] = nil
-        }
+        self.deleteEmptyGroup(id, &step)
         self.consumerGroups[id] = group
         self.consumerGroups[id]?.heartbeat(request, as: admission, call, &step)
     }

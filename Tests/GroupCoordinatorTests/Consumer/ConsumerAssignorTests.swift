@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import KafkaTypes
 import Testing
+
+@testable import GroupCoordinator
 
 /// Which assignor a group uses, and by what weights.
 @Suite struct ConsumerAssignorTests {
@@ -217,5 +220,79 @@ import Testing
             a@1 (now)
             """
         )
+    }
+
+    @Test func anAssignorThatMovesFewAtATimeGoesOnUntilItIsDone() {
+        var fleet = ConsumerFleet(assignor: "weighted", partitionCount: 40, memberCount: 8)
+        fleet.converge()
+        #expect(fleet.counts == Array(repeating: 5, count: 8))
+        fleet.clients[0].weight = 1_300
+        let before = fleet.group?.epoch ?? 0
+        fleet.restart()
+        fleet.converge()
+        #expect(fleet.counts == [26, 2, 2, 2, 2, 2, 2, 2])
+        #expect((fleet.group?.epoch ?? 0) >= before + 4)
+        let settled = fleet.group?.epoch
+        fleet.restart()
+        fleet.converge()
+        #expect(fleet.group?.epoch == settled)
+    }
+
+    @Test func aLoadedGroupGoesOnMovingFewAtATime() {
+        var fleet = ConsumerFleet(assignor: "weighted", partitionCount: 40, memberCount: 8)
+        fleet.converge()
+        fleet.clients[0].weight = 1_300
+        // Two rounds of heartbeats are too few to get there.
+        fleet.round()
+        fleet.round()
+        #expect(fleet.counts.first ?? 0 < 26)
+        fleet.restart()
+        fleet.converge()
+        #expect(fleet.counts.first == 26)
+    }
+}
+
+/// Members that all want the one topic that there is, and do as they are told.
+private struct ConsumerFleet {
+    private var shard = GroupShard()
+    private var shadow = GroupShard()
+    private var environment: GroupEnvironment
+    var clients: [ConsumerClientModel]
+
+    init(assignor: String, partitionCount: Int32, memberCount: Int) {
+        var topics = TopicsOfTest()
+        topics.set([TopicFacts(id: TopicsOfTest.id(of: "x"), name: "x", partitionCount: partitionCount)])
+        var settings = GroupSettings()
+        settings.consumerAssignors = [assignor]
+        self.environment = GroupEnvironment(
+            now: GroupTime(monotonicMs: 0, wallMs: 0), topics: topics, settings: settings
+        )
+        self.clients = (0..<memberCount).map { ConsumerClientModel(id: "m\($0)", names: ["x"]) }
+    }
+
+    var group: ConsumerGroup? { self.shard.consumerGroups["g"] }
+    var counts: [Int] { self.clients.map(\.owned.count) }
+
+    mutating func round() {
+        for index in self.clients.indices {
+            self.clients[index].giveUp()
+            let call = GroupCall(
+                token: RequestToken(0), apiVersion: 1, clientID: "c", clientHost: "/127.0.0.1", freshID: .zero
+            )
+            let effects = self.shard.consumerHeartbeat(self.clients[index].heartbeat(), call, self.environment)
+            for record in effects.records { self.shadow.replay(record) }
+            guard case .consumerHeartbeat(let response)? = effects.answers.first?.answer else { continue }
+            self.clients[index].take(response)
+        }
+    }
+
+    /// Long enough for any change.
+    mutating func converge() {
+        for _ in 0..<60 { self.round() }
+    }
+
+    mutating func restart() {
+        self.shard = self.shadow
+        _ = self.shard.finishLoading(self.environment)
     }
 }

@@ -14,6 +14,10 @@ struct ConsumerClientModel {
     let instanceID: String?
     var names: [String]
     var pattern: String?
+    /// Said along with everything else; -1 for none.
+    var weight: Int32 = -1 {
+        didSet { self.mustSayAll = true }
+    }
     private(set) var epoch: Int32 = 0
     /// What it uses.
     private(set) var owned = PartitionSet()
@@ -53,6 +57,7 @@ struct ConsumerClientModel {
             request.rebalanceTimeoutMs = 20_000
             request.subscribedTopicNames = self.names
             request.subscribedTopicRegex = self.pattern ?? ""
+            request.weight = self.weight
         }
         if self.mustSayAll || self.isChanged {
             request.topicPartitions = self.owned.sorted.map { entry in

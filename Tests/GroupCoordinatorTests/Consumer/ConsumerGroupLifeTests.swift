@@ -34,6 +34,23 @@ import Testing
         )
     }
 
+    @Test func aClassicGroupWithMembersDoesNot() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > classic busy
+            > join a x
+            GROUP_ID_NOT_FOUND
+              Group g is not a consumer group.
+            > beat a 1
+            GROUP_ID_NOT_FOUND
+              Group g is not a consumer group.
+            > state
+            none
+            """
+        )
+    }
+
     @Test func aLoadedGroupGoesOnWhereItWas() {
         ConsumerStory.check(
             """

@@ -19,6 +19,7 @@ import Testing
 ///     > leave a, > away a        heartbeat with epoch -1, -2
 ///     > at 5000                  the time, in milliseconds; the group is looked at whenever it wants to be until then
 ///     > commit a 3, > fetch a 3  whether the offsets of a member of that epoch may be written, read
+///     > classic empty, busy      a classic group of that name is there, with no member or with one
 ///     > restart                  loads the group from what it has written
 ///     > state, > describe
 ///
@@ -129,7 +130,18 @@ struct ConsumerStory {
     }
 
     private mutating func classic(_ kind: String) {
-        self.shard.classicGroups[Self.groupID] = ClassicGroup(id: Self.groupID)
+        var key = GroupMetadataKey()
+        key.group = Self.groupID
+        var value = GroupMetadataValue()
+        value.protocolType = "consumer"
+        value.generation = 3
+        if kind == "busy" {
+            var member = GroupMetadataValue.MemberMetadata()
+            member.memberID = "classic-member"
+            value.members = [member]
+        }
+        self.written.append(.classicGroup(key, value))
+        self.shard.replay(.classicGroup(key, value))
     }
 
     private func refusalOfCommit(_ member: String, _ epoch: String) -> String {

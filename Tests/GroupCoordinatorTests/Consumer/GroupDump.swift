@@ -60,6 +60,8 @@ extension ConsumerGroup {
             }
             if member.current.epoch > self.targetEpoch { found.append("\(id) is ahead of the target") }
         }
+        let underWay = self.members.values.count { !$0.current.isReconciled(to: self.targetEpoch) }
+        if underWay != self.underWay { found.append("\(underWay) are under way, not \(self.underWay)") }
         if self.targetEpoch > self.epoch { found.append("the target is ahead of the group") }
         return found
     }
