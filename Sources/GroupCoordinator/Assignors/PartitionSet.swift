@@ -4,64 +4,107 @@
 public import KafkaTypes
 
 /// Partitions of several topics: for each topic the indexes, ascending, none twice, no topic without any.
+///
+/// An array sorted by topic id, and not a dictionary: sets are made and compared by the hundred at every assignment, and
+/// few are changed.
 public struct PartitionSet: Sendable, Hashable {
-    private var byTopic: [TopicID: [Int32]] = [:]
+    private struct Entry: Sendable, Hashable {
+        let topic: TopicID
+        var indexes: [Int32]
+    }
+
+    /// By ascending topic id, none twice.
+    private var entries: [Entry] = []
 
     /// No partitions.
     public init() {}
 
-    /// Takes the indexes in any order and drops repetitions.
+    /// Takes topics and indexes in any order and drops repetitions. Sorts what is not in order.
     public init(_ partitions: some Sequence<(TopicID, [Int32])>) {
+        var partitions = Array(partitions)
+        let isAscending = zip(partitions, partitions.dropFirst()).allSatisfy { $0.0 < $1.0 }
+        if !isAscending { partitions.sort { $0.0 < $1.0 } }
+        // One after the other at the end.
         for (topic, indexes) in partitions { self.formUnion(topic, indexes) }
     }
 
     /// No partition is in it.
-    public var isEmpty: Bool { self.byTopic.isEmpty }
+    public var isEmpty: Bool { self.entries.isEmpty }
 
     /// The number of partitions. Linear in the topics.
-    public var count: Int { self.byTopic.values.reduce(0) { $0 + $1.count } }
+    public var count: Int { self.entries.reduce(0) { $0 + $1.indexes.count } }
 
-    /// The topics that have a partition in it, in no order.
-    public var topics: some Collection<TopicID> { self.byTopic.keys }
+    /// The topics that have a partition in it, ascending.
+    public var topics: some Collection<TopicID> { self.entries.lazy.map(\.topic) }
 
-    /// The indexes of a topic's partitions, ascending; setting takes ascending ones without repetitions.
+    /// The indexes of a topic's partitions, ascending; setting takes ascending ones without repetitions. Logarithmic in
+    /// the topics; a new topic that is not the last one moves those after it.
     public subscript(topic: TopicID) -> [Int32] {
-        get { self.byTopic[topic] ?? [] }
-        set { self.byTopic[topic] = newValue.isEmpty ? nil : newValue }
+        get {
+            let place = self.place(of: topic)
+            return self.has(topic, at: place) ? self.entries[place].indexes : []
+        }
+        set {
+            let place = self.place(of: topic)
+            switch (self.has(topic, at: place), newValue.isEmpty) {
+            case (true, true): self.entries.remove(at: place)
+            case (true, false): self.entries[place].indexes = newValue
+            case (false, true): break
+            case (false, false): self.entries.insert(Entry(topic: topic, indexes: newValue), at: place)
+            }
+        }
+    }
+
+    /// Where a topic is, or would be. Constant time for one that comes after all others.
+    private func place(of topic: TopicID) -> Int {
+        guard let last = self.entries.last, topic <= last.topic else { return self.entries.count }
+        var (low, high) = (0, self.entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self.entries[middle].topic < topic { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private func has(_ topic: TopicID, at place: Int) -> Bool {
+        place < self.entries.count && self.entries[place].topic == topic
     }
 
     /// Topics by ascending id with their indexes: the order in which they are written.
-    public var sorted: [(topic: TopicID, indexes: [Int32])] {
-        self.byTopic.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    }
+    public var sorted: [(topic: TopicID, indexes: [Int32])] { self.entries.map { ($0.topic, $0.indexes) } }
 
-    /// Whether that partition is in it. Logarithmic in the topic's partitions.
+    /// Whether that partition is in it. Logarithmic in topics and the topic's partitions.
     public func contains(_ topic: TopicID, _ index: Int32) -> Bool {
-        guard let indexes = self.byTopic[topic] else { return false }
-        return indexes.sortedIndex(of: index) != nil
+        let place = self.place(of: topic)
+        return self.has(topic, at: place) && self.entries[place].indexes.sortedIndex(of: index) != nil
     }
 
     /// Adds partitions of one topic, in any order. Linear when they are ascending and none is there twice.
     public mutating func formUnion(_ topic: TopicID, _ indexes: [Int32]) {
         if indexes.isEmpty { return }
         let ascending = indexes.isStrictlyAscending ? indexes : Set(indexes).sorted()
-        self.byTopic[topic] = self.byTopic[topic].map { Self.merge($0, ascending) } ?? ascending
+        let place = self.place(of: topic)
+        if self.has(topic, at: place) {
+            self.entries[place].indexes = Self.merge(self.entries[place].indexes, ascending)
+        } else {
+            self.entries.insert(Entry(topic: topic, indexes: ascending), at: place)
+        }
     }
 
     /// What is in either.
     public func union(_ other: PartitionSet) -> PartitionSet {
-        if other.isEmpty { return self }
+        if self.isEmpty { return other }
         var result = self
-        for (topic, indexes) in other.byTopic { result.formUnion(topic, indexes) }
+        for entry in other.entries { result.formUnion(entry.topic, entry.indexes) }
         return result
     }
 
     /// What is in both.
     public func intersection(_ other: PartitionSet) -> PartitionSet {
         var result = PartitionSet()
-        for (topic, indexes) in self.byTopic {
-            guard let others = other.byTopic[topic] else { continue }
-            result[topic] = indexes.filter { others.sortedIndex(of: $0) != nil }
+        for entry in self.entries {
+            let others = other[entry.topic]
+            result[entry.topic] = entry.indexes.filter { others.sortedIndex(of: $0) != nil }
         }
         return result
     }
@@ -69,26 +112,27 @@ public struct PartitionSet: Sendable, Hashable {
     /// What is in this one and not in the other.
     public func subtracting(_ other: PartitionSet) -> PartitionSet {
         var result = PartitionSet()
-        for (topic, indexes) in self.byTopic {
-            let others = other.byTopic[topic] ?? []
-            result[topic] = others.isEmpty ? indexes : indexes.filter { others.sortedIndex(of: $0) == nil }
+        for entry in self.entries {
+            let others = other[entry.topic]
+            result[entry.topic] =
+                others.isEmpty ? entry.indexes : entry.indexes.filter { others.sortedIndex(of: $0) == nil }
         }
         return result
     }
 
     /// Every partition of this one is in the other. Makes no copies.
     public func isSubset(of other: PartitionSet) -> Bool {
-        self.byTopic.allSatisfy { topic, indexes in
-            guard let others = other.byTopic[topic], others.count >= indexes.count else { return false }
-            return indexes.allSatisfy { others.sortedIndex(of: $0) != nil }
+        self.entries.allSatisfy { entry in
+            let others = other[entry.topic]
+            return others.count >= entry.indexes.count && entry.indexes.allSatisfy { others.sortedIndex(of: $0) != nil }
         }
     }
 
     /// No partition is in both. Makes no copies.
     public func isDisjoint(with other: PartitionSet) -> Bool {
-        self.byTopic.allSatisfy { topic, indexes in
-            guard let others = other.byTopic[topic] else { return true }
-            return indexes.allSatisfy { others.sortedIndex(of: $0) == nil }
+        self.entries.allSatisfy { entry in
+            let others = other[entry.topic]
+            return others.isEmpty || entry.indexes.allSatisfy { others.sortedIndex(of: $0) == nil }
         }
     }
 

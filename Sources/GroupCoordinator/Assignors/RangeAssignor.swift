@@ -17,24 +17,34 @@ public enum RangeAssignor: PartitionAssignor {
     /// O(n log n) in the members, linear in partitions and topics of members.
     public static func assign(_ input: AssignmentInput) -> [String: PartitionSet] {
         let members = input.members.sorted { Self.isBefore($0, $1) }
-        var subscribers: [TopicID: [Int]] = [:]
-        for (number, member) in members.enumerated() {
-            for topic in member.value.subscribed { subscribers[topic, default: []].append(number) }
-        }
+        let topics = input.topics.values.filter { $0.partitionCount > 0 }.sorted { $0.id < $1.id }
+        let subscribers = Self.subscribers(of: topics, members)
         var sets = [PartitionSet](repeating: PartitionSet(), count: members.count)
-        for (id, numbers) in subscribers {
-            guard let topic = input.topics[id], topic.partitionCount > 0 else { continue }
+        for (topic, numbers) in zip(topics, subscribers) where !numbers.isEmpty {
             let count = Int(topic.partitionCount)
             let (share, rest) = count.quotientAndRemainder(dividingBy: numbers.count)
             var start = 0
             for (place, number) in numbers.enumerated() {
                 let end = start + share + (place < rest ? 1 : 0)
                 if start == end { break }
-                sets[number][id] = Array(Int32(start)..<Int32(end))
+                sets[number][topic.id] = Array(Int32(start)..<Int32(end))
                 start = end
             }
         }
         return Dictionary(uniqueKeysWithValues: zip(members.map { $0.key }, sets))
+    }
+
+    /// The places of each topic's subscribers among `members`, ascending. Members one after the other mostly want the same.
+    private static func subscribers(of topics: [TopicFacts], _ members: [Entry]) -> [[Int]] {
+        let places = Dictionary(topics.enumerated().map { ($0.element.id, $0.offset) }) { one, _ in one }
+        var subscribers = [[Int]](repeating: [], count: topics.count)
+        var last: (set: Set<TopicID>, topics: [Int]) = ([], [])
+        for (number, member) in members.enumerated() {
+            let set = member.value.subscribed
+            if set != last.set { last = (set, set.compactMap { places[$0] }) }
+            for topic in last.topics { subscribers[topic].append(number) }
+        }
+        return subscribers
     }
 
     private typealias Entry = (key: String, value: AssignmentInput.Member)

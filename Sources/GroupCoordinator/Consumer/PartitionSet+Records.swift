@@ -17,16 +17,7 @@ extension ConsumerGroupHeartbeatResponse.TopicPartitions: TopicPartitionsStruct 
 
 extension PartitionSet {
     /// From a record or a request: topics may repeat, indexes be in any order.
-    init(_ topics: [some TopicPartitionsStruct]) {
-        self.init()
-        for topic in topics {
-            if self[topic.topicID].isEmpty, topic.partitions.isStrictlyAscending {
-                self[topic.topicID] = topic.partitions
-            } else {
-                self.formUnion(topic.topicID, topic.partitions)
-            }
-        }
-    }
+    init(_ topics: [some TopicPartitionsStruct]) { self.init(topics.map { ($0.topicID, $0.partitions) }) }
 
     /// Topics by ascending id.
     func written<Topic: TopicPartitionsStruct>(as _: Topic.Type = Topic.self) -> [Topic] {
@@ -37,9 +28,4 @@ extension PartitionSet {
             return topic
         }
     }
-}
-
-extension [Int32] {
-    /// Whether this is how a `PartitionSet` keeps indexes.
-    fileprivate var isStrictlyAscending: Bool { zip(self, self.dropFirst()).allSatisfy { $0 < $1 } }
 }
