@@ -103,18 +103,18 @@ private struct ConsumerCost {
         let environment = GroupEnvironment(
             now: GroupTime(monotonicMs: 0, wallMs: 0), topics: self.topics, settings: self.settings
         )
-        let before = Self.processNanoseconds()
+        let before = Self.threadNanoseconds()
         let effects = self.shard.consumerHeartbeat(request, call, environment)
-        self.nanoseconds += Self.processNanoseconds() - before
+        self.nanoseconds += Self.threadNanoseconds() - before
         self.calls += 1
         self.records += effects.records.count
         guard case .consumerHeartbeat(let response)? = effects.answers.first?.answer else { return nil }
         return response
     }
 
-    private static func processNanoseconds() -> UInt64 {
+    private static func threadNanoseconds() -> UInt64 {
         var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
