@@ -56,6 +56,7 @@ public struct GroupShard: Sendable {
     /// What may have to happen to a group after any of its members came or went.
     private mutating func settle(_ id: String, _ step: inout Step) {
         self.forgetIfUnused(id)
+        self.downgradeIfDue(id, &step)
     }
 }
 

@@ -64,6 +64,12 @@ extension ClassicGroup {
         }
     }
 
+    /// An id that nobody has been given, and that tells people whose it is.
+    static func newMemberID(_ request: JoinGroupRequest, _ call: GroupCall) -> String {
+        let name = request.groupInstanceID ?? call.clientID
+        return "\(String(String.UnicodeScalarView(name.unicodeScalars.prefix(Self.memberIDPrefixMax))))-\(call.freshID)"
+    }
+
     /// KIP-394: a client that never gets its answer must not leave a member behind, so it is given its id first.
     private mutating func giveID(_ id: String, _ request: JoinGroupRequest, _ call: GroupCall, _ step: inout Step) {
         guard self.pending.count < Self.pendingMax else {

@@ -19,7 +19,7 @@ extension ClassicGroup {
         step.effects.note(
             self.id, "a rebalance begins",
             ["generation": "\(self.generation)", "members": "\(self.members.count)", "reason": self.rebalanceReason])
-        if self.state == .completingRebalance { self.dropAssignments(.rebalanceInProgress, &step) }
+        self.refuseSyncs(.rebalanceInProgress, &step)
         self.syncEndsAt = .max
         let isInitial = self.state == .empty
         self.transition(to: .preparingRebalance, step.now)
@@ -176,14 +176,15 @@ extension ClassicGroup {
 
     /// The leader has shared out. Members that it forgot get nothing; those that it invented are passed over.
     private mutating func takeAssignments(_ request: SyncGroupRequest, _ step: inout Step) {
-        for id in self.members.keys { self.members[id]?.assignment = ByteBuffer() }
-        for entry in request.assignments {
-            self.members[entry.memberID]?.assignment = entry.assignment.detached
+        var shares: [String: ByteBuffer] = [:]
+        for entry in request.assignments where self.members[entry.memberID] != nil {
+            shares[entry.memberID] = entry.assignment
         }
-        guard self.recordBytes <= Self.recordBytesMax else {
-            self.dropAssignments(.unknownServerError, &step)
+        guard self.recordBytes(with: shares) <= Self.recordBytesMax else {
+            self.refuseSyncs(.unknownServerError, &step)
             return self.prepareRebalance("subscriptions and assignments take too many bytes for one record", &step)
         }
+        for id in self.members.keys { self.members[id]?.assignment = shares[id]?.detached ?? ByteBuffer() }
         self.transition(to: .stable, step.now)
         self.writeGroup(&step)
         step.effects.note(
@@ -195,8 +196,9 @@ extension ClassicGroup {
         for id in self.syncs.keys.sorted() { self.answerSync(id, self.assignmentAnswer(to: id), &step) }
     }
 
-    private mutating func dropAssignments(_ error: ErrorCode, _ step: inout Step) {
-        for id in self.members.keys { self.members[id]?.assignment = ByteBuffer() }
+    /// What members had in the generation before is kept until the next one: it is what the last record says, and what
+    /// they may still be working on.
+    private mutating func refuseSyncs(_ error: ErrorCode, _ step: inout Step) {
         for id in self.syncs.keys.sorted() { self.answerSync(id, Self.refusalOfSync(error), &step) }
     }
 

@@ -45,11 +45,12 @@ extension ClassicGroup {
         return value
     }
 
-    /// About as many bytes as the record takes.
-    var recordBytes: Int {
+    /// About as many bytes as the record takes with these assignments.
+    func recordBytes(with assignments: [String: ByteBuffer]) -> Int {
         self.members.values.reduce(0) { bytes, member in
             let texts = member.id.utf8.count + member.clientID.utf8.count + member.clientHost.utf8.count
-            let data = member.metadata(of: self.protocolName).readableBytes + member.assignment.readableBytes
+            let share = assignments[member.id]?.readableBytes ?? 0
+            let data = member.metadata(of: self.protocolName).readableBytes + share
             return bytes + texts + (member.instanceID?.utf8.count ?? 0) + data + Self.memberOverheadBytes
         }
     }

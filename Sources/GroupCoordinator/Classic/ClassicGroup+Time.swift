@@ -40,12 +40,15 @@ extension ClassicGroup {
     }
 
     /// After loading: everybody has a whole session from now. A group that is larger than it may be is made to
-    /// rebalance, so that those who find no room in it can commit before they go.
+    /// rebalance, so that those who find no room in it can commit before they go; and so is one without a leader, which
+    /// was a consumer group before and has not been shared out since.
     mutating func resume(_ step: inout Step) {
         for id in self.members.keys { self.renewSession(id, step.now) }
         let maxSize = Int(step.settings.maxSize)
         if self.members.count > maxSize {
             self.prepareRebalance("\(self.members.count) members, and group.max.size is \(maxSize)", &step)
+        } else if self.state == .stable, self.leader.map({ self.members[$0] == nil }) ?? true {
+            self.prepareRebalance("nobody leads the group", &step)
         }
     }
 

@@ -15,7 +15,7 @@ struct ClassicMember: Sendable {
     var sessionTimeoutMs: Int32
     /// What it can speak, best first, each name once. After a restart only what the group speaks: no more is kept.
     var protocols: [ClassicProtocol]
-    /// What the leader made of it; empty before that.
+    /// What it has in the last generation that was shared out; empty before that.
     var assignment = ByteBuffer()
 
     // Not in records:
@@ -34,6 +34,21 @@ struct ClassicMember: Sendable {
         self.rebalanceTimeoutMs = ClassicVersion.rebalanceTimeoutMs(of: request, call)
         self.sessionTimeoutMs = request.sessionTimeoutMs
         self.protocols = ClassicProtocol.list(request.protocols)
+    }
+
+    /// A member that has been in a consumer group so far, with what it has there.
+    init(
+        id: String, details: ConsumerMember.Details, classic: ConsumerGroupMemberMetadataValue.ClassicMemberMetadata,
+        assignment: ByteBuffer
+    ) {
+        self.id = id
+        self.instanceID = details.instanceID
+        self.clientID = details.clientID
+        self.clientHost = details.clientHost
+        self.rebalanceTimeoutMs = details.rebalanceTimeoutMs
+        self.sessionTimeoutMs = classic.sessionTimeoutMs
+        self.protocols = classic.supportedProtocols.map { ClassicProtocol(name: $0.name, metadata: $0.metadata) }
+        self.assignment = assignment
     }
 
     /// A member as a record has it, of a group that speaks `protocolName`.

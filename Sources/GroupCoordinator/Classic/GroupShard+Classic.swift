@@ -13,7 +13,7 @@ extension GroupShard {
         self.classicGroups[key.group, default: ClassicGroup(id: key.group)].replay(value)
     }
 
-    /// Joins a classic group, or makes one. The answer comes at once or when the rebalance is over, at the latest after
+    /// Joins a group, or makes a classic one. The answer comes at once or when the rebalance is over, at the latest after
     /// the longest rebalance time-out of its members.
     public mutating func joinGroup(
         _ request: JoinGroupRequest, _ call: GroupCall, _ environment: GroupEnvironment
@@ -22,6 +22,11 @@ extension GroupShard {
             if let refusal = shard.refusalOfJoin(request, call, step.settings) {
                 return step.effects.answer(call.token, .join(refusal))
             }
+            if shard.consumerGroups[request.groupID]?.isEmpty == false {
+                shard.consumerGroups[request.groupID]?.joinClassic(request, call, &step)
+                return shard.downgradeIfDue(request.groupID, &step)
+            }
+            shard.deleteIfEmptyConsumerGroup(request.groupID, &step)
             if shard.classicGroups[request.groupID] == nil {
                 var group = ClassicGroup(id: request.groupID)
                 group.isByJoin = true
@@ -42,9 +47,7 @@ extension GroupShard {
         if !timeouts.contains(request.sessionTimeoutMs) {
             return ClassicGroup.refusal(.invalidSessionTimeout, request.memberID, call.apiVersion)
         }
-        if self.isConsumerGroup(request.groupID) {
-            return ClassicGroup.refusal(.inconsistentGroupProtocol, "", call.apiVersion)
-        }
+        if self.consumerGroups[request.groupID]?.isEmpty == false { return nil }
         if self.classicGroups[request.groupID] == nil, !request.memberID.isEmpty {
             return ClassicGroup.refusal(.unknownMemberID, request.memberID, call.apiVersion)
         }
@@ -69,6 +72,7 @@ extension GroupShard {
                 return step.effects.answer(call.token, .sync(ClassicGroup.refusalOfSync(error)))
             }
             shard.classicGroups[request.groupID]?.sync(request, call, &step)
+            shard.consumerGroups[request.groupID]?.syncClassic(request, call, &step)
         }
     }
 
@@ -80,10 +84,12 @@ extension GroupShard {
             var response = HeartbeatResponse()
             let error =
                 shard.refusalOfMember(of: request.groupID)
-                ?? shard.classicGroups[request.groupID]?.heartbeat(request, step) ?? .unknownMemberID
+                ?? shard.classicGroups[request.groupID]?.heartbeat(request, step)
+                ?? shard.consumerGroups[request.groupID]?.heartbeatClassic(request, &step) ?? .unknownMemberID
             response.errorCode = error.rawValue
-            // That all is well, or a rebalance under way, no record says.
-            let waits = error != .none && error != .rebalanceInProgress
+            // That all is well, or a rebalance of a classic group under way, no record says.
+            let isNews = shard.consumerGroups[request.groupID] != nil || error != .rebalanceInProgress
+            let waits = error != .none && isNews
             step.effects.answer(call.token, .heartbeat(response), waitsForWrites: waits)
         }
     }
@@ -96,7 +102,9 @@ extension GroupShard {
             switch shard.refusalOfMember(of: request.groupID) {
             case nil:
                 shard.classicGroups[request.groupID]?.leave(request, call, &step)
+                shard.consumerGroups[request.groupID]?.leaveClassic(request, call, &step)
                 shard.forgetIfUnused(request.groupID)
+                shard.downgradeIfDue(request.groupID, &step)
             case .unknownMemberID?:
                 let answers = ClassicGroup.leaving(request, call).map { ClassicGroup.answer(to: $0, .unknownMemberID) }
                 step.effects.answer(call.token, .leave(ClassicGroup.response(answers, call)))
@@ -128,14 +136,11 @@ extension GroupShard {
         return memberless
     }
 
-    /// Why no member of that group can be served; nil when there is a classic group to ask.
+    /// Why no member of that group can be served; nil when there is a group of either protocol to ask.
     private func refusalOfMember(of groupID: String) -> ErrorCode? {
         if groupID.isEmpty { return .invalidGroupID }
-        return self.isConsumerGroup(groupID) || self.classicGroups[groupID] == nil ? .unknownMemberID : nil
+        return self.classicGroups[groupID] == nil && self.consumerGroups[groupID] == nil ? .unknownMemberID : nil
     }
-
-    /// Requests of the classic protocol to a group of the consumer protocol are refused.
-    private func isConsumerGroup(_ groupID: String) -> Bool { self.consumerGroups[groupID] != nil }
 
     /// Drops a group that a JoinGroup made and that nobody has come into: it is in no record.
     mutating func forgetIfUnused(_ groupID: String) {

@@ -62,7 +62,8 @@ extension ConsumerGroup {
         if let instanceID = details.instanceID { self.staticMembers[instanceID] = memberID }
         member.subscriptionSlot = slot
         member.details = details
-        member.classicMemberMetadata = value.classicMemberMetadata
+        self.classicMembers.move(from: member.classicMemberMetadata, to: value.classicMemberMetadata)
+        member.classicMemberMetadata = value.classicMemberMetadata?.detached
         self.keep(member)
     }
 
@@ -87,6 +88,7 @@ extension ConsumerGroup {
         self.owners.move(memberID, from: member.current, to: CurrentAssignment())
         if let slot = member.subscriptionSlot { self.subscriptions.leave(slot) }
         self.vote(member.details.assignor, -1)
+        self.classicMembers.move(from: member.classicMemberMetadata, to: nil)
         self.release(member.details.instanceID, from: memberID)
     }
 

@@ -41,6 +41,8 @@ struct ConsumerGroup: Sendable {
     var owners = PartitionOwners()
     /// How many members have not arrived at the target yet.
     var underWay = 0
+    /// The members that use the classic protocol.
+    var classicMembers = ClassicMembersTable()
 
     // Not in records.
 

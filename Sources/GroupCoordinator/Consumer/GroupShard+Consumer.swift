@@ -36,6 +36,7 @@ extension GroupShard {
         guard self.consumerGroups[id] != nil else { throw self.notAConsumerGroup(id) }
         if request.memberEpoch < 0 {
             try self.consumerGroups[id]?.leave(request, call, &step)
+            self.downgradeIfDue(id, &step)
         } else if let admission = try self.consumerGroups[id]?.admit(request, call, step.environment) {
             self.consumerGroups[id]?.heartbeat(request, as: admission, call, &step)
         }
@@ -46,7 +47,7 @@ extension GroupShard {
         _ request: ConsumerGroupHeartbeatRequest, _ call: GroupCall, _ step: inout Step
     ) throws(ConsumerRefusal) {
         let id = request.groupID
-        if self.classicGroups[id]?.isEmpty == false { throw self.notAConsumerGroup(id) }
+        if self.classicGroups[id]?.isEmpty == false { return try self.upgrade(request, call, &step) }
         var group = ConsumerGroup(id: id)
         let admission = try group.admit(request, call, step.environment)
         self.deleteEmptyGroup(id, &step)

@@ -34,14 +34,15 @@ import Testing
         )
     }
 
-    @Test func aClassicGroupWithMembersDoesNot() {
+    @Test func aClassicGroupWhoseMembersCannotBeUnderstoodDoesNot() {
         ConsumerStory.check(
             """
             > topics x=1
             > classic busy
             > join a x
             GROUP_ID_NOT_FOUND
-              Group g is not a consumer group.
+              Group g is not a consumer group, and cannot become one: what its member
+              classic-member says cannot be understood.
             > beat a 1
             GROUP_ID_NOT_FOUND
               Group g is not a consumer group.

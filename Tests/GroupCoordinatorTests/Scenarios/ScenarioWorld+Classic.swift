@@ -12,7 +12,7 @@ extension ScenarioWorld {
     static let classicVerbs: [String: Verb] = [
         // join a v=9 id=a.1 instance=i type=consumer protocols=range,sticky topics=foo,bar owned=0,1 meta=x session=10000 rebalance=30000
         "join": { world, arguments in world.join(arguments) },
-        // form a b/i: makes a stable group of these clients, b a static member, without a word of how
+        // form a b/i assign=a:foo/0: makes a stable group of these clients, b a static member, without a word of how
         "form": { world, arguments in world.form(arguments) },
         // sync a v=5 id=a.1 gen=1 assign=a.1:x,b.1:y type=consumer protocol=range
         "sync": { world, arguments in world.sync(arguments) },
@@ -28,11 +28,6 @@ extension ScenarioWorld {
             request.assignments = [assignment]
             let call = world.call(client, "sync", version: 4)
             world.take(world.shard.syncGroup(request, call, world.environment))
-        },
-        // consumerGroup: makes the group one of the other protocol
-        "consumerGroup": { world, arguments in
-            let id = arguments["group"] ?? Self.defaultGroup
-            world.shard.consumerGroups[id] = ConsumerGroup(id: id)
         },
         // heartbeat a id=a.1 gen=1 instance=i
         "heartbeat": { world, arguments in
@@ -57,6 +52,9 @@ extension ScenarioWorld {
             var request = OffsetCommitRequest()
             (request.memberID, request.generationIDOrMemberEpoch, request.groupInstanceID) = world.identity(
                 arguments.words.first ?? "", arguments)
+            if let consumers = world.shard.consumerGroups[group] {
+                return world.note(consumers.refusalOfCommit(request)?.name ?? "yes")
+            }
             let refusal = world.shard.classicGroups[group]?.refusalOfCommit(request)
             let now = world.environment.now
             if refusal == nil { world.shard.classicGroups[group]?.noteCommit(from: request, now: now) }
@@ -116,7 +114,8 @@ extension ScenarioWorld {
             spoken.name = protocolName
             let owned = arguments.list("owned")?.compactMap { Int32($0) } ?? []
             spoken.metadata =
-                client.metadata.map { ByteBuffer(string: $0) } ?? Self.subscription(to: client.topics, owned: owned)
+                client.metadata.map { ByteBuffer(string: $0) }
+                ?? Self.subscription(to: client.topics, owned: owned, version: arguments.number("subscription") ?? 1)
             return spoken
         }
         let call = self.call(name, "join", version: client.joinVersion)
@@ -127,7 +126,7 @@ extension ScenarioWorld {
     /// Everybody joins, those who are there join again, and the leader gives each member what is called like its client.
     private mutating func form(_ arguments: ScenarioArguments) {
         let before = self.takeTrace()
-        let options = arguments.keys.map { " \($0)=\(arguments[$0] ?? "")" }.joined()
+        let options = arguments.keys.filter { $0 != "assign" }.map { " \($0)=\(arguments[$0] ?? "")" }.joined()
         var names: [String] = []
         for word in arguments.words {
             let parts = word.split(separator: "/").map(String.init)
@@ -136,7 +135,11 @@ extension ScenarioWorld {
             for name in names { self.run("join \(name)") }
             names.append(parts[0])
         }
-        let shares = names.compactMap { name in self.clients[name].map { "\($0.id):\(name)" } }
+        let given = (arguments.list("assign") ?? []).map { $0.split(separator: ":").map(String.init) }
+        let shares = names.compactMap { name in
+            let share = given.first { $0[0] == name }?[1] ?? name
+            return self.clients[name].map { "\($0.id):\(share)" }
+        }
         for name in names.reversed() { self.run("sync \(name) assign=\(shares.joined(separator: ","))") }
         _ = self.takeTrace()
         for line in before { self.note(line) }
@@ -146,7 +149,7 @@ extension ScenarioWorld {
     }
 
     /// The bytes that consumers send along; `owned` are partitions of the first topic.
-    static func subscription(to topics: [String], owned: [Int32] = []) -> ByteBuffer {
+    static func subscription(to topics: [String], owned: [Int32], version: Int16) -> ByteBuffer {
         var subscription = ConsumerProtocolSubscription()
         subscription.topics = topics
         if !owned.isEmpty {
@@ -156,8 +159,8 @@ extension ScenarioWorld {
             subscription.ownedPartitions = [partitions]
         }
         var writer = WireWriter()
-        writer.writeInt16(1)
-        try? subscription.encode(into: &writer, version: 1)
+        writer.writeInt16(version)
+        try? subscription.encode(into: &writer, version: version)
         return writer.buffer
     }
 
@@ -175,7 +178,7 @@ extension ScenarioWorld {
             let parts = pair.split(separator: ":", maxSplits: 1).map(String.init)
             var assignment = SyncGroupRequest.SyncGroupRequestAssignment()
             assignment.memberID = self.id(named: parts[0])
-            assignment.assignment = ByteBuffer(string: parts.count > 1 ? parts[1] : "")
+            assignment.assignment = Self.assignment(parts.count > 1 ? parts[1] : "")
             return assignment
         }
         let call = self.call(name, "sync", version: version)
@@ -226,6 +229,7 @@ extension ScenarioWorld {
                 return " \(self.name(of: member.memberID))\(instance)=\(ErrorCode(rawValue: member.errorCode).name)"
             }
             return ErrorCode(rawValue: response.errorCode).name + members.joined()
+        case .consumerHeartbeat(let response): return self.text(of: response, to: client)
         default: return "\(answer)"
         }
     }
@@ -254,7 +258,7 @@ extension ScenarioWorld {
     }
 
     mutating func text(of record: CoordinatorRecord) -> String {
-        guard case .classicGroup(let key, let value) = record else { return "\(record)" }
+        guard case .classicGroup(let key, let value) = record else { return self.text(ofConsumer: record) }
         guard let value else { return "classic \(key.group) deleted" }
         var text = "classic \(key.group) generation=\(value.generation) type=\(value.protocolType)"
         text += " protocol=\(value.protocol ?? "-") leader=\(self.name(of: value.leader ?? ""))"
@@ -268,7 +272,8 @@ extension ScenarioWorld {
     }
 
     static func text(of bytes: ByteBuffer) -> String {
-        bytes.readableBytes == 0 ? "-" : String(decoding: bytes.readableBytesView, as: UTF8.self)
+        if bytes.readableBytes == 0 { return "-" }
+        return Self.text(ofAssignment: bytes) ?? String(decoding: bytes.readableBytesView, as: UTF8.self)
     }
 
     static func topics(of metadata: ByteBuffer) -> String {

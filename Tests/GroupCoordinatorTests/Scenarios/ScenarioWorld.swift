@@ -31,10 +31,16 @@ struct ScenarioWorld {
     static let wallBaseMs: Int64 = 1_700_000_000_000
     static let defaultGroup = "g"
 
+    init() {
+        // The first is what groups use whose members ask for nothing: easy to foresee.
+        self.settings.consumerAssignors = ["range", "uniform", "weighted"]
+    }
+
     typealias Verb = @Sendable (inout ScenarioWorld, ScenarioArguments) -> Void
 
     /// Everything that a scenario can say.
     static let verbs: [String: Verb] = Self.commonVerbs.merging(Self.classicVerbs) { first, _ in first }
+        .merging(Self.consumerVerbs) { first, _ in first }
 
     var environment: GroupEnvironment {
         let now = GroupTime(monotonicMs: self.nowMs, wallMs: Self.wallBaseMs + self.nowMs)
@@ -153,7 +159,7 @@ struct ScenarioWorld {
     /// What a shard that reads all records does not know as this one does: nothing, if all is well.
     func differencesAfterReplay() -> [String] {
         let replayed = self.replayed()
-        return self.classicDifferences(from: replayed)
+        return self.classicDifferences(from: replayed) + self.consumerDifferences(from: replayed)
     }
 }
 
@@ -200,6 +206,7 @@ extension ScenarioWorld {
             for key in arguments.keys {
                 switch key {
                 case "initialDelay": world.settings.initialRebalanceDelayMs = arguments.number(key) ?? 0
+                case "consumerMaxSize": world.settings.consumerMaxSize = arguments.number(key) ?? 0
                 case "maxSize": world.settings.maxSize = arguments.number(key) ?? 0
                 case "joinTimeout": world.settings.newMemberJoinTimeoutMs = arguments.number(key) ?? 0
                 case "policy":
