@@ -81,7 +81,7 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", "GroupCoordinator", nioCore, logging,
+                "ClusterMetadata", "GroupCoordinator", "CPCRE2", nioCore, logging,
             ]
         ),
         .target(
@@ -178,6 +178,7 @@ let package = Package(
         systemLibrary("CSnappy", apt: "libsnappy-dev"),
         systemLibrary("CLZ4", apt: "liblz4-dev"),
         systemLibrary("CZstd", apt: "libzstd-dev"),
+        systemLibrary("CPCRE2", apt: "libpcre2-dev"),
     ]
 )
 

@@ -33,7 +33,7 @@ enum ImportRules {
         "GroupCoordinator": ["KafkaTypes", "KafkaWire", "KafkaMessages", "NIOCore"],
         "MetadataSQLite": ["KafkaTypes", "ClusterMetadata", "GRDB", "Foundation"],
         "ServeConfiguration": ["KafkaConfig", "Configuration", "Yams", "Foundation"],
-        "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging"]),
+        "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging", "CPCRE2"]),
         "BrokerServer": Self.language.union(Self.decisions).union(Self.libc)
             .union(["Broker", "NIOPosix", "Logging", "Foundation"]),
         "KafkaClient": Self.language.union(Self.libc).union(["NIOPosix", "Logging"]),
