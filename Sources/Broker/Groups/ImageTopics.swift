@@ -16,12 +16,8 @@ struct ImageTopics: TopicsView {
     func topic(id: TopicID) -> TopicFacts? { self.image.topic(id: id).map(Self.facts) }
 
     func names(matching pattern: String) throws(TopicPatternError) -> [String] {
-        let pattern = try TopicPattern(pattern)
-        var names: [String] = []
-        for topic in self.image.topics where !topic.isInternal {
-            if try pattern.matches(topic.name) { names.append(topic.name) }
-        }
-        return names.sorted()
+        let names = self.image.topics.lazy.filter { !$0.isInternal }.map { $0.name }
+        return try TopicPattern(pattern).matching(names).sorted()
     }
 
     private static func facts(_ topic: TopicImage) -> TopicFacts {
