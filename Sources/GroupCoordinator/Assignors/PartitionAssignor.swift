@@ -12,9 +12,9 @@ public protocol PartitionAssignor: Sendable {
     /// subscribers; the same input gives the same result.
     static func assign(_ input: AssignmentInput) -> [String: PartitionSet]
 
-    /// Whether `assign` is done when members have what `input` says they have. An assignor that moves few partitions at a
-    /// time answers false until it would move none any more; the group is to be assigned again as soon as all members
-    /// have arrived at the assignment that they have been given.
+    /// Whether `assign` would leave all members what `input` says they have. To be asked when all have arrived at the
+    /// assignment that they were given: an assignor that moves few partitions at a time answers false until it is done,
+    /// and wants to assign again.
     static func isSettled(_ input: AssignmentInput) -> Bool
 }
 
