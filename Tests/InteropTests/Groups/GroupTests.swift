@@ -79,7 +79,10 @@ private struct Steps {
 
     init(_ groups: [MemberGroup]) { self.groups = groups }
 
-    mutating func begin(_ name: String) { self.taken.append((name, MonotonicClock.now)) }
+    mutating func begin(_ name: String) {
+        print("groups: \(name)")
+        self.taken.append((name, MonotonicClock.now))
+    }
 
     /// Does something to each group and waits until all of them have come to rest.
     mutating func take(_ name: String, _ body: @escaping @Sendable (MemberGroup) async throws -> Void) async throws {

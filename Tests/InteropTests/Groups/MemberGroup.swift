@@ -85,11 +85,11 @@ actor MemberGroup {
 
     private func end(_ member: GroupMember) async throws {
         member.process.send(SIGTERM)
-        let exit = try await member.process.waitForExit(within: Self.exitLimit)
+        let exit = try? await member.process.waitForExit(within: Self.exitLimit)
         try member.readOn()
         guard exit == .success, member.diary.last?.kind == .left else {
-            throw GroupFailure(
-                self.kind, "\(member.name) was told to leave and ended with \(exit)", [member])
+            let end = exit.map { "ended with \($0)" } ?? "has not ended after \(Self.exitLimit)"
+            throw GroupFailure(self.kind, "\(member.name) was told to leave and \(end)", [member])
         }
     }
 
@@ -175,7 +175,8 @@ struct GroupFailure: Error, CustomStringConvertible {
         let states = members.map { member in
             """
             \(member.name) has \(member.owned.sorted()), \
-            last \(member.diary.filter { !$0.isRecord }.suffix(Self.eventsShown)) \
+            last \(member.diary.filter { !$0.isRoutine }.suffix(Self.eventsShown)), \
+            \(member.diary.suffix(Self.eventsShown)) \
             \(member.process.errorText.suffix(Self.charactersShown))
             """
         }
@@ -184,7 +185,7 @@ struct GroupFailure: Error, CustomStringConvertible {
 }
 
 extension MemberEvent {
-    fileprivate var isRecord: Bool {
+    fileprivate var isRoutine: Bool {
         switch self.kind {
         case .record, .committed: true
         default: false

@@ -15,6 +15,7 @@ its record is committed: whoever kills the program at any moment knows everythin
 """
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
@@ -51,6 +52,10 @@ class Diary:
         self.next_commit = 0
         self.is_over = False
         signal.signal(signal.SIGTERM, self.stop)
+        # The test's threads, which start programs, have it blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        # To standard error, at once: where it is, in case that it never gets to the line above.
+        faulthandler.register(signal.SIGTERM, chain=True)
 
     def stop(self, *_):
         self.is_over = True
@@ -159,7 +164,7 @@ def run_confluent(options, diary):
 
 def run_kafka_python(options, diary):
     from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyPartitionAssignor
+    from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
     from kafka.coordinator.assignors.range import RangePartitionAssignor
     from kafka.errors import KafkaError
 
@@ -175,7 +180,7 @@ def run_kafka_python(options, diary):
         def on_partitions_lost(self, lost):
             diary.partitions("lost", lost)
 
-    strategies = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyPartitionAssignor}
+    strategies = {"range": RangePartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
     consumer = KafkaConsumer(
         bootstrap_servers=options.bootstrap,
         group_id=options.group,
