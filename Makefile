@@ -62,7 +62,7 @@ rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUN
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
-		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter GroupTests $(ARGS)
+		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter Interop/GroupTests $(ARGS)
 # Optimised, for ten thousand seeds; the debug build of `make test` runs some hundreds.
 sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repeats one.
 	@scripts/install-libraries test

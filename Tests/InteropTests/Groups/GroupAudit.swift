@@ -17,12 +17,12 @@ struct GroupAudit {
         var moves: [Int64] = []
         /// The longest between two records of a partition that kept its owner.
         var longestOfOthers: Int64 = 0
+        /// Records that were processed again.
+        var repeats = 0
     }
 
     private(set) var problems: [String] = []
     private(set) var problemCount = 0
-    /// Records that were processed again.
-    private(set) var repeats = 0
     /// Members that lost partitions without having been stopped.
     private(set) var expulsions = 0
     /// Commits that were refused.
@@ -123,7 +123,7 @@ struct GroupAudit {
         }
         let highest = self.partitions[partition].highest
         guard offset > highest else {
-            self.repeats += 1
+            if let step = self.step(at: time) { self.standstills[step].repeats += 1 }
             return
         }
         if offset > highest + 1 { self.add("\(name): \(member) came there when \(highest + 1) was next, at \(time)") }
@@ -134,8 +134,10 @@ struct GroupAudit {
         self.partitions[partition].latest = (member, time)
     }
 
+    private func step(at time: Int64) -> Int? { self.starts.lastIndex { $0 <= time } }
+
     private mutating func note(_ duration: Int64, isMove: Bool, at time: Int64) {
-        guard let step = self.starts.lastIndex(where: { $0 <= time }) else { return }
+        guard let step = self.step(at: time) else { return }
         if isMove {
             self.standstills[step].moves.append(duration)
         } else {
@@ -148,7 +150,7 @@ extension GroupAudit.Standstill: CustomStringConvertible {
     /// Seconds: how many partitions moved, the median and the most of their standstills, and that of the others.
     var description: String {
         let sorted = self.moves.sorted()
-        let others = "others at most \(Self.seconds(self.longestOfOthers))"
+        let others = "others at most \(Self.seconds(self.longestOfOthers)); \(self.repeats) records again"
         guard let last = sorted.last else { return "\(self.step): nothing moved, \(others)" }
         let median = Self.seconds(sorted[sorted.count / 2])
         return

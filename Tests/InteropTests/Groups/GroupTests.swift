@@ -40,7 +40,8 @@ extension Interop {
 
         private static func round(_ steps: inout Steps, _ broker: BrokerUnderTest) async throws {
             try await steps.take("kill -9 one") { try await $0.killOne() }
-            try await steps.take("freeze one") { try await $0.pauseOne() }
+            try await steps.take("freeze one") { try await $0.freezeOne() }
+            try await steps.take("wake it up") { try await $0.wake() }
             try await steps.take("add two") { try await $0.add(2) }
             for ending in Ending.allCases {
                 steps.begin("restart the broker (\(ending.testDescription))")
@@ -64,8 +65,8 @@ extension Interop {
             #expect(audit.problemCount == 0, "\(kind.name): \(audit.problems.joined(separator: "\n"))")
             print(
                 """
-                \(kind.name): \(sent) records, \(audit.repeats) processed again, \(audit.refusedCommits) commits \
-                refused, \(audit.expulsions) partitions lost while awake
+                \(kind.name): \(sent) records, \(audit.refusedCommits) commits refused, \
+                \(audit.expulsions) partitions lost while awake
                 \(audit.standstills.map { "    \($0)" }.joined(separator: "\n"))
                 """)
         }

@@ -19,8 +19,9 @@ actor MemberGroup {
     private var options: [MemberOptions]
     /// All that there ever were.
     private var everybody: [GroupMember] = []
-    /// Those that run and are not paused.
+    /// Those that run.
     private var live: [GroupMember] = []
+    private var frozen: [GroupMember] = []
 
     init(_ kind: GroupKind, topic: String, partitions: Int, on broker: BrokerUnderTest) {
         self.kind = kind
@@ -58,16 +59,23 @@ actor MemberGroup {
         victim.note(.killed)
     }
 
-    /// As when a machine is frozen for longer than a session lasts: the others take over, then it comes back.
-    func pauseOne() async throws {
+    /// As when a machine stands still for longer than a session lasts.
+    func freezeOne() throws {
         let victim = self.live.removeFirst()
         victim.process.send(SIGSTOP)
         try victim.readOn()
         victim.note(.paused)
-        try await self.converge("after one was stopped")
-        victim.note(.resumed)
-        victim.process.send(SIGCONT)
-        self.live.append(victim)
+        self.frozen.append(victim)
+    }
+
+    /// Who was frozen goes on as if nothing had happened, and learns what has.
+    func wake() {
+        for member in self.frozen {
+            member.note(.resumed)
+            member.process.send(SIGCONT)
+        }
+        self.live += self.frozen
+        self.frozen = []
     }
 
     /// As a deployment does: one after the other leaves, and another one comes in its place. With other options it comes
@@ -75,6 +83,7 @@ actor MemberGroup {
     func roll(to options: [MemberOptions]? = nil) async throws {
         if let options { self.options = options }
         for (position, old) in self.live.enumerated() {
+            old.process.send(SIGTERM)
             try await self.end(old)
             self.live.removeAll { $0 === old }
             let like = options?[position % (options?.count ?? 1)] ?? old.options
@@ -83,8 +92,8 @@ actor MemberGroup {
         }
     }
 
+    /// Waits for the end of a member that was told to leave.
     private func end(_ member: GroupMember) async throws {
-        member.process.send(SIGTERM)
         let exit = try? await member.process.waitForExit(within: Self.exitLimit)
         try member.readOn()
         guard exit == .success, member.diary.last?.kind == .left else {
