@@ -33,7 +33,8 @@ import Testing
         #expect(audit.standstills.map(\.longestOfOthers) == [10, 10])
         let slow = GroupAudit.Standstill(step: "roll", moves: [5_000_000_000, 1_000_000, 80_000_000])
         #expect(
-            "\(slow)" == "roll: 3 moved, without an owner for 0.08 s, at most 5.00 s; others at most 0.00 s; 0 records again")
+            "\(slow)"
+                == "roll: 3 moved, without an owner for 0.08 s, at most 5.00 s; others at most 0.00 s; 0 records again")
     }
 
     enum Fault: CaseIterable {

@@ -9,7 +9,14 @@ extension Interop {
         @Test("every record is processed while members die, freeze, come and are replaced, and the broker restarts")
         func rolling() async throws {
             let plan = try RollingPlan()
-            for company in plan.companies { try await Self.run(company, plan) }
+            for company in plan.companies {
+                do {
+                    try await Self.run(company, plan)
+                } catch {
+                    // One kind of client that is stuck says nothing of the next.
+                    Issue.record(error)
+                }
+            }
         }
 
         private static func run(_ kinds: [GroupKind], _ plan: RollingPlan) async throws {

@@ -79,14 +79,16 @@ class Diary:
     def take(self):
         """What is to be committed now."""
         offsets, self.pending = self.pending, {}
-        self.next_commit = time.monotonic() + COMMIT_SECONDS
         return offsets
 
     def committed(self, offsets):
+        # Counted from the answer, so that a slow disk leaves time to process something in between.
+        self.next_commit = time.monotonic() + COMMIT_SECONDS
         self.write("committed", os=sorted(offsets.items()))
 
     def failed(self, error):
         """Nobody but the new owner may commit: what was processed here is processed there again."""
+        self.next_commit = time.monotonic() + COMMIT_SECONDS
         self.write("failed", error=f"{type(error).__name__}: {error}")
 
 
