@@ -156,6 +156,15 @@ extension ConsumerGroup {
         self.answer(request, of: memberID, before: before, call, &step)
     }
 
+    /// Milliseconds after which a member that is on its way to its target is to ask again, or its usual interval if that
+    /// is shorter. Partitions that others have given up are without an owner until then.
+    static let heartbeatIntervalOnTheWayMs: Int32 = 500
+
+    private func heartbeatIntervalMs(_ current: CurrentAssignment, _ settings: GroupSettings) -> Int32 {
+        let usual = settings.consumerHeartbeatIntervalMs(of: self.id)
+        return current.isReconciled(to: self.epoch) ? usual : min(usual, Self.heartbeatIntervalOnTheWayMs)
+    }
+
     /// - Parameter before: what the member had assigned before; nil when it was not there.
     private func answer(
         _ request: ConsumerGroupHeartbeatRequest, of memberID: String, before: PartitionSet?, _ call: GroupCall,
@@ -165,7 +174,7 @@ extension ConsumerGroup {
         var response = ConsumerGroupHeartbeatResponse()
         response.memberID = memberID
         response.memberEpoch = current.epoch
-        response.heartbeatIntervalMs = step.settings.consumerHeartbeatIntervalMs(of: self.id)
+        response.heartbeatIntervalMs = self.heartbeatIntervalMs(current, step.settings)
         // A member that says everything about itself may have missed anything.
         if request.isFull || before != current.assigned {
             var assignment = ConsumerGroupHeartbeatResponse.Assignment()

@@ -68,11 +68,12 @@ extension ConsumerMember.Details {
         return next
     }
 
-    /// What it can carry beside the others: what it says, else what the first rule about it says, else the default.
+    /// What it can carry beside the others: what it says, else what the first rule about it says, else the default. A
+    /// rule that drains it stands above what it says: an operator must be able to empty any member.
     func weight(under rules: [WeightRule]) -> Int32 {
-        if let weight = self.weight { return weight }
         let rule = rules.first { $0.matches(clientID: self.clientID, instanceID: self.instanceID) }
-        return rule?.weight ?? AssignmentInput.Member.defaultWeight
+        if rule?.weight == 0 { return 0 }
+        return self.weight ?? rule?.weight ?? AssignmentInput.Member.defaultWeight
     }
 }
 

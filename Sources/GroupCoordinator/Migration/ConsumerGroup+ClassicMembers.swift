@@ -227,7 +227,10 @@ extension ConsumerGroup {
             if error == nil { answer.memberID = id }
             return answer
         }
-        if !left.isEmpty { self.remove(left, &step) }
+        if !left.isEmpty {
+            let reasons = Set(request.members.compactMap(\.reason)).sorted().joined(separator: "; ")
+            self.remove(left, reasons.isEmpty ? "left" : "left: \(reasons)", &step)
+        }
         step.effects.answer(call.token, .leave(ClassicGroup.response(answers, call)))
     }
 
