@@ -30,7 +30,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > describe
             Reconciling epoch=2 target=2 uniform
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0,2
@@ -42,7 +42,7 @@ import Testing
             + target c x:2
             + target@3
             + current c@3<0 unreleased nothing
-            c@3 nothing
+            c@3 nothing interval=500
             > describe
             Reconciling epoch=3 target=3 uniform
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
@@ -60,7 +60,7 @@ import Testing
             + target d x:2
             + target@5
             + current d@5<0 unreleased nothing
-            d@5 nothing
+            d@5 nothing interval=500
             > join e x assignor=weighted
             + member e x assignor=weighted
             + epoch 6

@@ -48,7 +48,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2 x:0
@@ -91,7 +91,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2 x:0
@@ -134,7 +134,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2 x:0
@@ -173,10 +173,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > join a x
             + current a@2<1 stable x:0
             a@2 x:0
@@ -254,10 +254,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > commit a 1
             allowed
             > beat a 1 owned=x:0

@@ -71,10 +71,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 instance=i
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > restart
             > describe
             Reconciling epoch=2 target=2 uniform

@@ -44,20 +44,20 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > state
             Reconciling
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > beat a 1 owned=x:0,1
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat a 1
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2
@@ -93,7 +93,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2 x:0
@@ -147,10 +147,10 @@ import Testing
             + target b x:2
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0,1 giving up x:2
-            a@1 x:0,1
+            a@1 x:0,1 interval=500
             > join c x
             + member c x
             + epoch 3
@@ -159,20 +159,20 @@ import Testing
             + target c x:2
             + target@3
             + current c@3<0 unreleased nothing
-            c@3 nothing
+            c@3 nothing interval=500
             > beat a 1 owned=x:0,1,2
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat a 1 owned=x:0,1
             + current a@2<1 unrevoked x:0 giving up x:1
-            a@2 x:0
+            a@2 x:0 interval=500
             > beat b 2
             + current b@3<2 unreleased nothing
-            b@3
+            b@3 interval=500
             > beat c 3
             + current c@3<0 stable x:2
             c@3 x:2
             > beat a 2 owned=x:0,1
-            a@2 (now)
+            a@2 interval=500 (now)
             > beat a 2 owned=x:0
             + current a@3<2 stable x:0
             a@3
@@ -204,7 +204,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
             a@2 x:0
@@ -234,10 +234,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > leave b
             - current b
             - target b
@@ -314,9 +314,9 @@ import Testing
             + target a y:0
             + target@2
             + current a@1<0 unrevoked nothing giving up x:0
-            a@1 nothing
+            a@1 nothing interval=500
             > beat a 1 owned=x:0
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat a 1 owned=none
             + current a@2<1 stable y:0
             a@2 y:0

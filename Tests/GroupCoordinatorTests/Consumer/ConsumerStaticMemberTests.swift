@@ -24,7 +24,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0 instance=i
             + current a@2<1 stable x:0
             a@2 x:0
@@ -125,7 +125,7 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 owned=x:0 instance=i
             + current a@2<1 stable x:0
             a@2 x:0
@@ -297,10 +297,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1 instance=i
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > away a instance=i
             + current a@-2<0 unrevoked x:0
             a@-2

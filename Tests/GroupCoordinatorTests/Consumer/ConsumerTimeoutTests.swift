@@ -25,10 +25,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > at 600
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > at 1000
             at 1000
             - current a
@@ -78,7 +78,7 @@ import Testing
             + target b x:2
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > at 500
             > join c x
             + member c x
@@ -88,7 +88,7 @@ import Testing
             + target c x:2
             + target@3
             + current c@3<0 unreleased nothing
-            c@3 nothing
+            c@3 nothing interval=500
             > at 1100
             at 1000
             - current a
@@ -127,20 +127,20 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > at 900
             > beat a 1 owned=x:0,1
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > at 1499
             > beat a 1 owned=x:0,1
-            a@1 (now)
+            a@1 interval=500 (now)
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > at 1500
             at 1500
             - current a
@@ -179,10 +179,10 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > at 1000
             > beat a 1 owned=x:0
             + current a@2<1 stable x:0
@@ -214,15 +214,15 @@ import Testing
             + target b x:1
             + target@2
             + current b@2<0 unreleased nothing
-            b@2 nothing
+            b@2 nothing interval=500
             > beat a 1
             + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0
+            a@1 x:0 interval=500
             > at 600
             > restart
             > at 1200
             > beat b 2
-            b@2 (now)
+            b@2 interval=500 (now)
             > at 1600
             at 1300
             - current a

@@ -75,7 +75,7 @@ import Testing
             + target a y:0
             + target@2
             + current a@1<0 unrevoked y:0 giving up x:0
-            a@1 y:0
+            a@1 y:0 interval=500
             > beat a 1 owned=y:0
             + current a@2<1 stable y:0
             a@2
@@ -110,7 +110,7 @@ import Testing
             + target a x#2:0
             + target@2
             + current a@1<0 unrevoked nothing giving up x:0
-            a@1 nothing
+            a@1 nothing interval=500
             > beat a 1 owned=none
             + current a@2<1 stable x#2:0
             a@2 x#2:0
@@ -161,7 +161,7 @@ import Testing
             + target a y:0 x1:0
             + target@2
             + current a@1<0 unrevoked y:0 x1:0 giving up x2:0
-            a@1 y:0 x1:0
+            a@1 y:0 x1:0 interval=500
             > beat a 1 owned=x1:0+y:0
             + current a@2<1 stable y:0 x1:0
             a@2
@@ -172,7 +172,7 @@ import Testing
             + target a y:0
             + target@3
             + current a@2<1 unrevoked y:0 giving up x1:0
-            a@2 y:0
+            a@2 y:0 interval=500
             > beat a 2 topics=- owned=none
             + current a@3<2 stable y:0
             a@3
