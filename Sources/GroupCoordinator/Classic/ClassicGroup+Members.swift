@@ -95,7 +95,7 @@ extension ClassicGroup {
 
     mutating func heartbeat(_ request: HeartbeatRequest, _ step: Step) -> ErrorCode {
         if let error = self.refusal(of: request.memberID, instanceID: request.groupInstanceID) { return error }
-        if request.generationID != self.generation { return .illegalGeneration }
+        if !self.isRight(request.generationID, for: request.memberID) { return .illegalGeneration }
         self.renewSession(request.memberID, step.now)
         return self.state == .preparingRebalance ? .rebalanceInProgress : .none
     }

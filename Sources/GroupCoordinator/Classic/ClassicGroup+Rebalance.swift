@@ -88,6 +88,7 @@ extension ClassicGroup {
         self.joins = [:]
         for id in self.members.keys.sorted() {
             self.members[id]?.isNew = false
+            self.members[id]?.epochBefore = nil
             self.members[id]?.owesSync = true
             self.renewSession(id, step.now)
             if let join = joins[id] {
@@ -154,7 +155,7 @@ extension ClassicGroup {
 
     private func refusalOfSync(_ request: SyncGroupRequest) -> ErrorCode? {
         if let error = self.refusal(of: request.memberID, instanceID: request.groupInstanceID) { return error }
-        if request.generationID != self.generation { return .illegalGeneration }
+        if !self.isRight(request.generationID, for: request.memberID) { return .illegalGeneration }
         func contradicts(_ said: String?, _ own: String?) -> Bool { said != nil && own != nil && said != own }
         return contradicts(request.protocolType, self.protocolType)
             || contradicts(request.protocolName, self.protocolName) ? .inconsistentGroupProtocol : nil

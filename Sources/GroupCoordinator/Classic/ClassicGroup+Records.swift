@@ -78,6 +78,7 @@ extension ClassicGroup {
                 if old.metadata(of: value.protocol) == record.subscription { member.protocols = old.protocols }
                 member.sessionEndsAt = old.sessionEndsAt
                 member.isNew = old.isNew
+                member.epochBefore = old.epochBefore
                 member.owesSync = old.owesSync
             }
             self.insert(member)

@@ -138,7 +138,7 @@ extension ClassicGroup {
             return .unknownMemberID
         }
         if let error = self.refusal(of: request.memberID, instanceID: request.groupInstanceID) { return error }
-        if generation != self.generation { return .illegalGeneration }
+        if !self.isRight(generation, for: request.memberID) { return .illegalGeneration }
         return self.state == .completingRebalance ? .rebalanceInProgress : nil
     }
 
@@ -158,6 +158,11 @@ extension ClassicGroup {
             if owner != memberID { return .fencedInstanceID }
         }
         return self.members[memberID] == nil ? .unknownMemberID : nil
+    }
+
+    /// Whether a member may say that it is in that generation.
+    func isRight(_ generation: Int32, for memberID: String) -> Bool {
+        generation == self.generation || generation == self.members[memberID]?.epochBefore
     }
 
     /// The answer to DescribeGroups. Subscriptions are told of a Stable group only: before, they are not settled.

@@ -23,6 +23,9 @@ struct ClassicMember: Sendable {
     var sessionEndsAt: Int64 = .max
     /// Its first join has not been answered yet: it may not know its id, and nobody can tell whether it is still there.
     var isNew = false
+    /// The epoch in which it left the consumer group that this group was: until it joins, it is as good as the
+    /// generation, so that nobody loses what it works on because the group changed its protocol.
+    var epochBefore: Int32?
     /// It was told of a generation and has not asked for its assignment.
     var owesSync = false
 

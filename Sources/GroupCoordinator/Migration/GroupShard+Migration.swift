@@ -144,7 +144,7 @@ extension GroupShard {
     /// when they share no protocol, or what one of them has cannot be written.
     private static func classicGroup(of consumer: ConsumerGroup, _ step: Step) -> ClassicGroup? {
         var classic = ClassicGroup(id: consumer.id)
-        // The epoch that the farthest members have reached: they are told of a rebalance, not of a wrong generation.
+        // The epoch that the farthest members have reached; the others may go by their own until they join.
         classic.generation = consumer.targetEpoch
         classic.protocolType = ConsumerProtocol.type
         for member in consumer.members.values {
@@ -153,9 +153,11 @@ extension GroupShard {
                     of: member.current.assigned, answering: spoken.metadata, step.topics
                 )
             else { return nil }
-            classic.insert(
-                ClassicMember(id: member.id, details: member.details, classic: metadata, assignment: assignment)
+            var classicMember = ClassicMember(
+                id: member.id, details: member.details, classic: metadata, assignment: assignment
             )
+            classicMember.epochBefore = member.current.epoch
+            classic.insert(classicMember)
         }
         guard let protocolName = classic.selectProtocol() else { return nil }
         classic.protocolName = protocolName
