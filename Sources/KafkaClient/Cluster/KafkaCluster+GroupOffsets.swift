@@ -119,6 +119,7 @@ extension KafkaCluster {
                     guard let end = ends[partition] else { continue }
                     offset.endOffset = end
                     offset.lag = max(end - offset.offset, 0)
+                    if offset.lag == 0 { offset.timeLag = .zero }
                     offsets[partition] = .success(offset)
                 }
                 return offsets
@@ -193,8 +194,8 @@ extension KafkaCluster {
     }
 
     /// The outcome for one partition. Throws what concerns the whole group and goes away, so that it is tried again.
-    private static func partitionResult(
-        _ errorCode: Int16, _ partition: TopicPartition, _ groupID: String
+    static func partitionResult(
+        _ errorCode: Int16, _ partition: TopicPartition, _ groupID: String, isMember: Bool = false
     ) throws(KafkaClientError) -> Result<Void, KafkaClientError> {
         let errorCode = ErrorCode(rawValue: errorCode)
         switch errorCode {
@@ -202,7 +203,7 @@ extension KafkaCluster {
             return .success(())
         case .notCoordinator, .coordinatorLoadInProgress, .coordinatorNotAvailable:
             throw Self.groupError(errorCode, groupID)
-        case .unknownMemberID:
+        case .unknownMemberID where !isMember:
             var error = KafkaClientError(errorCode, subject: "\(partition)")
             error.message = "\(partition): offsets of group \(groupID) cannot be set while it has members"
             return .failure(error)

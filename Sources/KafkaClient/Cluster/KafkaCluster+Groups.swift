@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaMessages
-public import KafkaTypes
+import KafkaTypes
 import KafkaWire
 import NIOCore
 

@@ -33,7 +33,7 @@ public final class KafkaCluster: Sendable {
 
     private let state = Mutex(State())
     private let eventLoopGroup: any EventLoopGroup
-    private let clock: any Clock<Duration>
+    let clock: any Clock<Duration>
     let logger: Logger
 
     /// Connects to nothing yet. The event loops must live longer than the cluster is used.
@@ -53,6 +53,11 @@ public final class KafkaCluster: Sendable {
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.clock = clock
+    }
+
+    /// Another one like this, with connections of its own: what waits there does not hold up what is asked here.
+    func sibling() -> KafkaCluster {
+        KafkaCluster(self.configuration, eventLoopGroup: self.eventLoopGroup, logger: self.logger, clock: self.clock)
     }
 
     /// Gives `body` a cluster and closes its connections afterwards, however `body` ends.
@@ -169,8 +174,11 @@ public final class KafkaCluster: Sendable {
 
     // MARK: Metadata
 
-    /// Asks the cluster about topics, all of them for nil, and remembers the answer.
-    func refreshMetadata(topics names: [String]?, createsTopics: Bool = false) async throws -> MetadataResponse {
+    /// Asks the cluster about topics, all of them for nil, and remembers the answer. Those of `ids` are asked for by
+    /// their identity (KIP-516).
+    func refreshMetadata(
+        topics names: [String]?, ids: [TopicID] = [], createsTopics: Bool = false
+    ) async throws -> MetadataResponse {
         var request = MetadataRequest()
         request.allowAutoTopicCreation = createsTopics
         if let names {
@@ -179,11 +187,17 @@ public final class KafkaCluster: Sendable {
                 topic.name = name
                 return topic
             }
+            request.topics? += ids.map { id in
+                var topic = MetadataRequest.MetadataRequestTopic()
+                topic.name = nil
+                topic.topicID = id
+                return topic
+            }
         } else {
             request.topics = nil
         }
-        // Before version 4 a question could create the topic; Kafka has served 4 since 0.11.
-        let response = try await self.anyConnection().send(request, versions: 4...Int16.max)
+        // Before version 4 a question could create the topic; Kafka has served 4 since 0.11. Ids came with 12.
+        let response = try await self.anyConnection().send(request, versions: (ids.isEmpty ? 4 : 12)...Int16.max)
         let errorCode = ErrorCode(rawValue: response.errorCode)
         guard errorCode == .none else { throw KafkaClientError(errorCode, subject: "Metadata") }
         self.state.withLock { $0.metadata.update(response) }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaTypes
+
+/// How far a consumer has come in each partition that it reads, and how much of that is committed.
+struct OffsetTracker: Sendable {
+    /// A place in a partition.
+    struct Position: Hashable, Sendable {
+        /// Everything before it is done.
+        var next: Offset
+        /// The epoch of the leader that wrote the last record that is done; `none` when not known.
+        var leaderEpoch = LeaderEpoch.none
+    }
+
+    private struct Progress {
+        var position: Position
+        var committed: Offset?
+    }
+
+    private var partitions: [TopicPartition: Progress] = [:]
+
+    /// The partitions that are read.
+    var reading: [TopicPartition] { self.partitions.keys.sorted() }
+
+    /// Begins with a partition. An offset that is not committed will be: a group that begins at the end of a partition
+    /// must not skip what is written while it is away.
+    mutating func begin(_ partition: TopicPartition, at position: Position, isCommitted: Bool) {
+        self.partitions[partition] = Progress(position: position, committed: isCommitted ? position.next : nil)
+    }
+
+    /// Everything before `next` is done. Says nothing about a partition that is not read any more.
+    mutating func processed(_ partition: TopicPartition, upTo next: Offset, leaderEpoch: LeaderEpoch) {
+        guard let progress = self.partitions[partition], next > progress.position.next else { return }
+        self.partitions[partition]?.position = Position(next: next, leaderEpoch: leaderEpoch)
+    }
+
+    /// Moves to another place of a partition, ahead or back.
+    mutating func reset(_ partition: TopicPartition, to position: Position) {
+        self.partitions[partition]?.position = position
+    }
+
+    /// The first offset of a partition that is not done.
+    func position(of partition: TopicPartition) -> Offset? { self.partitions[partition]?.position.next }
+
+    /// What is done and not committed.
+    var uncommitted: [TopicPartition: Position] {
+        self.partitions.filter { $0.value.committed != $0.value.position.next }.mapValues(\.position)
+    }
+
+    /// These were committed. More may have been done since.
+    mutating func committed(_ partition: TopicPartition, _ position: Position) {
+        self.partitions[partition]?.committed = position.next
+    }
+
+    /// Reads these no more.
+    mutating func end(_ partitions: some Sequence<TopicPartition>) {
+        for partition in partitions { self.partitions[partition] = nil }
+    }
+}
