@@ -63,6 +63,14 @@ import Testing
         #expect(self.exitCode("produce", "t", "--key", "k", "--key-separator", ":") == 64)
         #expect(self.exitCode("consume", "t", "--from", "yesterday") == 64)
         #expect(self.exitCode("consume", "t", "-n", "0") == 64)
+        #expect(self.exitCode("consume") == 64)
+        #expect(self.exitCode("consume", "t", "u") == 64)
+        #expect(self.exitCode("consume", "t", "--weight", "5") == 64)
+        #expect(self.exitCode("consume", "t", "--group", "g", "--weight", "1000001") == 64)
+        #expect(self.exitCode("consume", "t", "--group", "g", "--partition", "0") == 64)
+        #expect(self.exitCode("consume", "t", "--group", "g", "--until-end") == 64)
+        #expect(self.exitCode("consume", "t", "--group", "g", "--from", "7") == 64)
+        #expect(self.exitCode("consume", "t", "u", "--group", "g", "--regex") == 64)
         #expect(self.exitCode("nonsense") == 64)
     }
 
@@ -92,6 +100,23 @@ import Testing
         ])
     func from(text: String, position: StartPosition) throws {
         #expect(try self.parse(ConsumeCommand.self, "consume", "t", "--from", text).from == position)
+    }
+
+    @Test("a member of a group is what the command line says")
+    func group() throws {
+        let command = try self.parse(
+            ConsumeCommand.self, "consume", "a", "b", "-g", "payments", "--instance-id", "pod-1", "--assignor",
+            "weighted", "--weight", "0", "--from", "end")
+        let configuration = try command.groupOptions.configuration(
+            group: "payments", topics: command.topics, from: command.from)
+        #expect(configuration.groupID == "payments")
+        #expect(configuration.topics == .names(["a", "b"]))
+        #expect(configuration.instanceID == "pod-1")
+        #expect(configuration.assignor == "weighted")
+        #expect(configuration.weight == 0)
+        #expect(configuration.offsetReset == .latest)
+        let regex = try self.parse(ConsumeCommand.self, "consume", "a.*", "--group", "g", "--regex").groupOptions
+        #expect(try regex.configuration(group: "g", topics: ["a.*"], from: .beginning).topics == .regex("a.*"))
     }
 
     @Test(

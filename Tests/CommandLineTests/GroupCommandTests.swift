@@ -171,12 +171,14 @@ import Testing
         let members = (1...7).map { number in
             var member = Self.member("app-\(number)", assignment: [])
             if number == 2 { member.instanceID = "pod-2" }
+            if number == 3 { (member.instanceID, member.memberEpoch) = ("pod-3", -2) }
             return member
         }
         #expect(
             OffsetResetPlanner.list(members)
-                == "7 members: app-1 at 10.0.0.1, app-2 (instance pod-2) at 10.0.0.1, app-3 at 10.0.0.1,"
-                + " app-4 at 10.0.0.1, app-5 at 10.0.0.1, 2 more")
+                == "7 members: app-1 at 10.0.0.1, app-2 (instance pod-2) at 10.0.0.1,"
+                + " app-3 (instance pod-3, away: its place is kept for a while) at 10.0.0.1, app-4 at 10.0.0.1, app-5 at 10.0.0.1, 2 more"
+        )
         #expect(OffsetResetPlanner.list(Array(members.prefix(1))) == "a member: app-1 at 10.0.0.1")
     }
 
@@ -224,7 +226,7 @@ import Testing
                 "  assignor     uniform",
                 "  epoch        8, assignment of 7",
                 "  members      2",
-                "  lag          12 offsets, 3.2s (unknown for 1 of 4 partitions)",
+                "  lag          12 offsets, 3.2s, nothing committed for 1 of 4 partitions",
                 "",
                 "  TOPIC   PARTITION  COMMITTED  END  LAG  BEHIND  CLIENT  HOST      MEMBER",
                 "  orders          0         90  100   10    3.2s  slow    10.0.0.1  id-of-slow",

@@ -9,7 +9,7 @@ import KafkaTypes
 struct ConsumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "consume",
-        abstract: "Read records of a topic.",
+        abstract: "Read records of a topic, alone or as a member of a group.",
         discussion: """
             It begins with the first record and waits for new ones until it is stopped, unless told otherwise. The \
             records of one partition come in their order; the partitions are read at the same time.
@@ -30,16 +30,23 @@ struct ConsumeCommand: AsyncParsableCommand {
             Keys and values that are not UTF-8 are written in base64, and "keyEncoding":"base64" or \
             "valueEncoding":"base64" says so. The values of a header that occurs several times are an array.
 
+            With --group, topics are shared with the other members of the group (KIP-848: Kafka 4.0 or newer, or \
+            Martlet). It goes on where the group has come to; --from says where to begin when that is nowhere. What \
+            has been printed is committed every few seconds, and when SIGINT or SIGTERM ends it: every record is \
+            printed at least once.
+
             EXAMPLES
               martlet consume orders
               martlet consume orders --from -10 --until-end --print-key
               martlet consume orders --from @2024-05-01 -n 100 -o json
               martlet consume orders --partition 3 --from 1500 -n 1
+              martlet consume orders refunds --group payments --instance-id payments-0
+              martlet consume --group audit --regex 'orders\\..*' -o json
             """
     )
 
-    @Argument(help: "The topic.")
-    var topic: String
+    @Argument(help: ArgumentHelp("The topic; several with --group.", valueName: "topic"))
+    var topics: [String]
 
     @Option(
         name: .long, parsing: .unconditional,
@@ -57,6 +64,7 @@ struct ConsumeCommand: AsyncParsableCommand {
     @Option(name: [.customShort("n"), .customLong("count")], help: "Stop after so many records.")
     var count: Int64?
 
+    @OptionGroup(title: "Group") var groupOptions: GroupOptions
     @OptionGroup(title: "Output") var printing: PrintOptions
     @OptionGroup var connection: ConnectionOptions
 
@@ -68,12 +76,39 @@ struct ConsumeCommand: AsyncParsableCommand {
         guard self.partition.allSatisfy({ $0 >= 0 }) else {
             throw ValidationError("--partition must not be negative.")
         }
+        guard let group = self.groupOptions.group else {
+            guard self.topics.count == 1 else {
+                throw ValidationError("Several topics are read with --group only.")
+            }
+            guard !self.groupOptions.isGiven else {
+                throw ValidationError("--regex, --instance-id, --assignor, --weight and --verbose go with --group.")
+            }
+            return
+        }
+        guard self.partition.isEmpty, !self.untilEnd else {
+            throw ValidationError("--partition and --until-end do not go with --group.")
+        }
+        _ = try self.groupOptions.configuration(group: group, topics: self.topics, from: self.from)
     }
 
     func run() async throws {
+        if let group = self.groupOptions.group {
+            let configuration = try self.groupOptions.configuration(
+                group: group, topics: self.topics, from: self.from)
+            let printer = GroupPrinter(
+                configuration: configuration,
+                printer: RecordPrinter(self.printing.format, countMax: self.count),
+                isVerbose: self.groupOptions.verbose)
+            try await self.connection.withCluster { try await printer.run($0) }
+        } else {
+            try await self.readAlone(self.topics[0])
+        }
+    }
+
+    private func readAlone(_ topic: String) async throws {
         try await self.connection.withCluster(patience: Self.patience) { cluster in
             let plan = try await ReadPlan.make(
-                topic: self.topic, partitions: self.partition, from: self.from, isUntilEnd: self.untilEnd,
+                topic: topic, partitions: self.partition, from: self.from, isUntilEnd: self.untilEnd,
                 cluster: cluster)
             for warning in plan.warnings { StandardError.print("warning: \(warning)") }
             var configuration = ReadConfiguration()

@@ -27,27 +27,46 @@ final class RecordPrinter: Sendable {
     /// `CommandFailure` for a batch that is damaged.
     func print(_ batch: ReadBatch) throws -> ReadDecision {
         try self.state.withLock { state in
-            if let remaining = state.remaining, remaining <= 0 { return .stop }
-            do {
-                let writer = self.format.writer(for: batch.partition)
-                var records = try batch.batch.records(using: state.decompressor)
-                while let record = try records.next() {
-                    guard batch.contains(offset: record.offset) else { continue }
-                    writer.write(record, to: &state.output.buffer)
-                    try state.output.flushIfLarge()
-                    guard let remaining = state.remaining else { continue }
-                    state.remaining = remaining - 1
-                    if remaining == 1 { break }
-                }
-            } catch let error as RecordError {
+            if try self.write(batch, &state) != nil {
                 try state.output.flush()
-                let header = batch.batch.header
-                throw CommandFailure(
-                    "\(batch.partition): the batch at offset \(header.baseOffset) is damaged: \(error)",
-                    hint: "--from \(header.nextOffset) skips it")
+                return .stop
             }
-            if !batch.isFollowed || state.remaining == 0 { try state.output.flush() }
-            return state.remaining == 0 ? .stop : .more
+            if !batch.isFollowed { try state.output.flush() }
+            return .more
+        }
+    }
+
+    /// The same for a member of a group: everything has been written when it returns.
+    func printAndFlush(_ batch: ReadBatch) throws -> GroupConsumerDecision {
+        try self.state.withLock { state in
+            let end = try self.write(batch, &state)
+            try state.output.flush()
+            return end.map { .stop(at: $0) } ?? .more
+        }
+    }
+
+    /// Returns the offset of the first record that is not wanted any more, once there have been enough; nil while more
+    /// are wanted.
+    private func write(_ batch: ReadBatch, _ state: inout State) throws -> Offset? {
+        if let remaining = state.remaining, remaining <= 0 { return batch.start }
+        do {
+            let writer = self.format.writer(for: batch.partition)
+            var records = try batch.batch.records(using: state.decompressor)
+            while let record = try records.next() {
+                guard batch.contains(offset: record.offset) else { continue }
+                writer.write(record, to: &state.output.buffer)
+                try state.output.flushIfLarge()
+                guard let remaining = state.remaining else { continue }
+                state.remaining = remaining - 1
+                if remaining == 1 { return Offset(record.offset) + 1 }
+            }
+            return nil
+        } catch let error as RecordError {
+            try state.output.flush()
+            let header = batch.batch.header
+            throw CommandFailure(
+                "\(batch.partition): the batch at offset \(header.baseOffset) is damaged: \(error)",
+                hint: "--from \(header.nextOffset) skips it")
         }
     }
 

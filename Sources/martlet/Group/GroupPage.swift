@@ -113,13 +113,16 @@ struct GroupPage {
 
     /// The sum over all partitions, and the longest time.
     private var lagText: String {
-        guard !self.rows.isEmpty else { return "nothing committed" }
-        let lags = self.rows.compactMap(\.offset?.lag)
+        let offsets = self.rows.compactMap(\.offset)
+        guard !offsets.isEmpty else { return "nothing committed" }
+        let lags = offsets.compactMap(\.lag)
         let sum = lags.reduce(Int64(0)) { $0 &+ $1 }
         var text = sum == 1 ? "1 offset" : "\(sum) offsets"
-        if let longest = self.rows.compactMap(\.offset?.timeLag).max() { text += ", \(longest.shortText)" }
-        let unknown = self.rows.count - lags.count
-        if unknown > 0 { text += " (unknown for \(unknown) of \(self.rows.count) partitions)" }
+        if let longest = offsets.compactMap(\.timeLag).max() { text += ", \(longest.shortText)" }
+        if lags.count < offsets.count { text += ", unknown for \(offsets.count - lags.count) partitions" }
+        if offsets.count < self.rows.count {
+            text += ", nothing committed for \(self.rows.count - offsets.count) of \(self.rows.count) partitions"
+        }
         return text
     }
 
@@ -154,7 +157,7 @@ struct GroupPage {
         for member in self.group.members {
             var cells = [
                 member.clientID, member.hostText, member.memberID, member.instanceID ?? "-",
-                member.memberEpoch.map { "\($0)" } ?? "-", member.protocolText,
+                member.epochText, member.protocolText,
                 "\(member.assignment.count)", member.assignment.shortText,
             ]
             if isOnTheWay { cells.append((member.targetAssignment ?? member.assignment).shortText) }
@@ -169,6 +172,11 @@ struct GroupPage {
 extension GroupMember {
     /// Kafka writes an address with a slash before it.
     var hostText: String { self.clientHost.first == "/" ? String(self.clientHost.dropFirst()) : self.clientHost }
+
+    /// A static member that has left for a while: its place is kept until its session ends (KIP-345, KIP-848).
+    var isAway: Bool { self.memberEpoch == -2 }
+
+    fileprivate var epochText: String { self.isAway ? "away" : self.memberEpoch.map { "\($0)" } ?? "-" }
 
     fileprivate var protocolText: String { self.usesClassicProtocol.map { $0 ? "classic" : "consumer" } ?? "-" }
 }

@@ -60,7 +60,8 @@ struct OffsetResetPlanner {
 
     static func list(_ members: [GroupMember]) -> String {
         var names = members.prefix(Self.membersNamedMax).map { member in
-            let name = member.instanceID.map { "\(member.clientID) (instance \($0))" } ?? member.clientID
+            let away = member.isAway ? ", away: its place is kept for a while" : ""
+            let name = member.instanceID.map { "\(member.clientID) (instance \($0)\(away))" } ?? member.clientID
             return member.hostText.isEmpty ? name : "\(name) at \(member.hostText)"
         }
         if members.count > names.count { names.append("\(members.count - names.count) more") }
