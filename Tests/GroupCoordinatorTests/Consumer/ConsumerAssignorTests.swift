@@ -23,8 +23,8 @@ import Testing
             > describe
             Stable epoch=1 target=1 range
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0,1,2
-            > join b x assignor=uniform
-            + member b x assignor=uniform
+            > join b x assignor=weighted
+            + member b x assignor=weighted
             + epoch 2
             + target a x:0,2
             + target b x:1
@@ -32,11 +32,11 @@ import Testing
             + current b@2<0 unreleased nothing
             b@2 nothing interval=500
             > describe
-            Reconciling epoch=2 target=2 uniform
+            Reconciling epoch=2 target=2 weighted
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0,2
             b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
-            > join c x assignor=weighted
-            + member c x assignor=weighted
+            > join c x assignor=uniform
+            + member c x assignor=uniform
             + epoch 3
             + target a x:0
             + target c x:2
@@ -48,53 +48,55 @@ import Testing
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
             b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
             c@3 type=1 client=client-c instance=- names=x regex=- has - target x:2
-            > leave c
-            - current c
-            - target c
-            - member c
+            > join d x assignor=uniform
+            + member d x assignor=uniform
             + epoch 4
-            c@-1
-            > join d x assignor=weighted
-            + member d x assignor=weighted
-            + epoch 5
-            + target d x:2
-            + target@5
-            + current d@5<0 unreleased nothing
-            d@5 nothing interval=500
-            > join e x assignor=weighted
-            + member e x assignor=weighted
-            + epoch 6
-            + target e nothing
-            + target@6
-            + current e@6<0 stable nothing
-            e@6 nothing
+            + target d nothing
+            + target@4
+            + current d@4<0 stable nothing
+            d@4 nothing
             > describe
-            Reconciling epoch=6 target=6 weighted
+            Reconciling epoch=4 target=4 uniform
             a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
             b@2 type=1 client=client-b instance=- names=x regex=- has - target x:1
-            d@5 type=1 client=client-d instance=- names=x regex=- has - target x:2
-            e@6 type=1 client=client-e instance=- names=x regex=- has - target -
-            > leave d
-            - current d
-            - target d
-            - member d
-            + epoch 7
-            d@-1
-            > leave e
-            - current e
-            - target e
-            - member e
-            + epoch 8
-            e@-1
+            c@3 type=1 client=client-c instance=- names=x regex=- has - target x:2
+            d@4 type=1 client=client-d instance=- names=x regex=- has - target -
+            """
+        )
+    }
+
+    @Test func whoLeavesTakesItsVoteAlong() {
+        ConsumerStory.check(
+            """
+            > topics x=1
+            > join a x
+            + member a x
+            + topics x=1
+            + epoch 1
+            + target a x:0
+            + target@1
+            + current a@1<0 stable x:0
+            a@1 x:0
+            > join b x assignor=uniform
+            + member b x assignor=uniform
+            + epoch 2
+            + target b nothing
+            + target@2
+            + current b@2<0 stable nothing
+            b@2 nothing
+            > describe
+            Reconciling epoch=2 target=2 uniform
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0 target x:0
+            b@2 type=1 client=client-b instance=- names=x regex=- has - target -
             > leave b
             - current b
             - target b
             - member b
-            + epoch 9
+            + epoch 3
             b@-1
             > describe
-            Assigning epoch=9 target=6 range
-            a@1 type=1 client=client-a instance=- names=x regex=- has x:0,1,2 target x:0
+            Assigning epoch=3 target=2 range
+            a@1 type=1 client=client-a instance=- names=x regex=- has x:0 target x:0
             """
         )
     }
