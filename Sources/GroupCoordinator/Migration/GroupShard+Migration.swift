@@ -30,6 +30,9 @@ extension GroupShard {
 
         self.classicGroups[id]?.refuseParked(.rebalanceInProgress, &step)
         for record in classic.tombstones() + records { step.effects.append(record) }
+        step.effects.note(
+            id, "the group goes on with the consumer protocol",
+            ["generation": "\(classic.generation)", "members": "\(group.members.count)"])
         self.classicGroups[id] = nil
         self.consumerGroups[id] = group
         for memberID in group.members.keys.sorted() { self.consumerGroups[id]?.keepAlive(memberID, step) }
@@ -131,6 +134,9 @@ extension GroupShard {
             step.settings.migrationPolicy.allowsDowngrade, consumer.members.count <= Int(step.settings.maxSize),
             var classic = Self.classicGroup(of: consumer, step)
         else { return }
+        step.effects.note(
+            id, "the group goes on with the classic protocol",
+            ["generation": "\(classic.generation)", "members": "\(classic.members.count)"])
         for record in consumer.tombstones() { step.effects.append(record) }
         self.consumerGroups[id] = nil
         // Without a leader: a coordinator that loads this knows that the group is to rebalance.
