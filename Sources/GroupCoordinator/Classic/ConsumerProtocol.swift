@@ -11,6 +11,10 @@ enum ConsumerProtocol {
     /// The protocol type of consumers.
     static let type = "consumer"
 
+    /// The assignors that clients come with. To their members partitions are all that an assignment says: whatever
+    /// bytes go with it, as librdkafka's sticky ones have some, nobody needs them.
+    static let plainAssignors: Set<String> = ["range", "roundrobin", "sticky", "cooperative-sticky"]
+
     /// The topics of a subscription of any version, which all begin alike. Nil for other bytes.
     static func topics(of subscription: ByteBuffer) -> Set<String>? {
         var reader = WireReader(subscription)

@@ -100,9 +100,10 @@ extension GroupShard {
         else {
             throw Self.notUpgradable(classic.id, "what its member \(member.id) says cannot be understood")
         }
-        if let data = assignment.userData, data.readableBytes > 0 {
+        let assignor = classic.protocolName ?? ""
+        if let data = assignment.userData, data.readableBytes > 0, !ConsumerProtocol.plainAssignors.contains(assignor) {
             // It means something to the members that the coordinator could not say in the leader's place.
-            throw Self.notUpgradable(classic.id, "its assignor \(classic.protocolName ?? "") sends data of its own")
+            throw Self.notUpgradable(classic.id, "its assignor \(assignor) sends data of its own")
         }
         return (subscription, Self.partitions(assignment.assignedPartitions.map { ($0.topic, $0.partitions) }, topics))
     }
