@@ -40,6 +40,8 @@ final class ClassicClient: ModelClient {
         super.init(number: number, group: group, instanceID: instanceID, subscription: subscription, world: world)
     }
 
+    override var ownedSince: Int32 { self.ownedGeneration }
+
     override func timeOut(of request: SimulatedRequest) -> Int64 {
         if case .join = request { return Int64(self.world.plan.rebalanceTimeoutMs) + 5_000 }
         return super.timeOut(of: request)
@@ -257,7 +259,7 @@ final class ClassicClient: ModelClient {
         if case .fetch = request { return }
         switch code {
         case .rebalanceInProgress: self.wantsToJoin = true
-        case .unknownTopicOrPartition, .unknownTopicID: break
+        case .unknownTopicOrPartition, .unknownTopicID, .groupIDNotFound: break
         case .staleMemberEpoch: self.wantsToJoin = true
         default: self.membershipRefused(code)
         }

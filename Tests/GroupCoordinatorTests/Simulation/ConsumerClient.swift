@@ -12,6 +12,8 @@ final class ConsumerClient: ModelClient {
     /// It subscribes by a regular expression instead of by names.
     let pattern: String?
     let assignor: String?
+    /// What it tells the assignor `weighted` that it can carry; -1 for nothing.
+    var weight: Int32
     /// What the coordinator last said that the member shall have, while it has something else.
     private var target: [SimulatedPartition]?
     private var reconcileAt: Int64 = .max
@@ -23,10 +25,11 @@ final class ConsumerClient: ModelClient {
 
     init(
         number: Int, group: Int, instanceID: String?, subscription: [Int], world: GroupSimulation, pattern: String?,
-        assignor: String?
+        assignor: String?, weight: Int32
     ) {
         self.pattern = pattern
         self.assignor = assignor
+        self.weight = weight
         super.init(number: number, group: group, instanceID: instanceID, subscription: subscription, world: world)
         self.memberID = world.freshID().base64
         self.epoch = 0
@@ -78,6 +81,7 @@ final class ConsumerClient: ModelClient {
                 request.subscribedTopicNames = self.subscription.map { SimulatedTopics.names[$0] }
             }
             request.serverAssignor = self.assignor
+            request.weight = self.weight
         }
         if self.saysAll || self.saysOwned {
             request.topicPartitions = self.ownedByTopic()
@@ -158,6 +162,8 @@ final class ConsumerClient: ModelClient {
         self.world.trace { "\(self.name) (\(self.memberID)) hears \(code)" }
         switch code {
         case .unknownMemberID, .fencedMemberEpoch: self.forget()
+        // It became a classic group again, and may become a consumer group again.
+        case .groupIDNotFound: self.epoch == 0 ? self.die() : self.forget()
         case .fencedInstanceID, .unreleasedInstanceID, .groupMaxSizeReached: self.die()
         case .coordinatorLoadInProgress, .coordinatorNotAvailable, .notCoordinator, .requestTimedOut: self.again()
         default: self.world.fail("\(self.name) did nothing wrong and hears \(code)")
@@ -174,7 +180,7 @@ final class ConsumerClient: ModelClient {
         switch code {
         // The next heartbeat tells.
         case .staleMemberEpoch, .unknownMemberID, .illegalGeneration, .fencedMemberEpoch, .unknownTopicOrPartition,
-            .unknownTopicID:
+            .unknownTopicID, .groupIDNotFound:
             break
         default: self.membershipRefused(code)
         }

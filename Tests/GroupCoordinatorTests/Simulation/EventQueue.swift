@@ -13,7 +13,7 @@ enum SimulationEvent {
     /// A request has come to the coordinator.
     case arrival(Envelope)
     /// An answer has come to the client.
-    case delivery(Envelope, SimulatedAnswer)
+    indirect case delivery(Envelope, SimulatedAnswer)
     /// The connection of a client is noticed to be gone: those of its requests that are parked are in vain.
     case connectionGone(client: Int, connection: Int)
     /// The log is durable up to this batch.
@@ -70,14 +70,21 @@ struct EventQueue {
     }
 }
 
-/// A request of a client on its way.
-struct Envelope {
+/// A request of a client on its way. A class, because the queue moves it about.
+final class Envelope {
     /// Unique in a simulation: the token at the coordinator, and what the client knows its request by.
     let number: UInt64
     let client: Int
     /// Which of the client's connections it was sent on; answers go back on it or nowhere.
     let connection: Int
     let request: SimulatedRequest
+
+    init(number: UInt64, client: Int, connection: Int, request: SimulatedRequest) {
+        self.number = number
+        self.client = client
+        self.connection = connection
+        self.request = request
+    }
 }
 
 /// What clients ask for.

@@ -76,11 +76,13 @@ extension GroupSimulation {
         _ number: Int, _ group: Int, _ instanceID: String?, _ subscription: [Int]
     ) -> ModelClient {
         let pattern = self.oneIn(5) ? SimulatedTopics.patterns[self.random(0..<SimulatedTopics.patterns.count)] : nil
+        let assignor = self.oneIn(2) ? ["range", "uniform", "weighted"][self.random(0..<3)] : nil
         return ConsumerClient(
             number: number, group: group, instanceID: instanceID, subscription: pattern?.slots ?? subscription,
-            world: self, pattern: pattern?.text,
-            assignor: self.oneIn(3) ? ["range", "uniform"][self.random(0..<2)] : nil)
+            world: self, pattern: pattern?.text, assignor: assignor, weight: self.weight())
     }
+
+    private func weight() -> Int32 { [-1, -1, 0, 50, 300][self.random(0..<5)] }
 
     private func harm() {
         guard !self.alive.isEmpty else { return }
@@ -107,7 +109,11 @@ extension GroupSimulation {
         case 7: client.reconnect()
         case 8: self.breakConnection(of: client)
         default:
-            guard (client as? ConsumerClient)?.pattern == nil else { return }
+            if let consumer = client as? ConsumerClient, consumer.pattern != nil || self.oneIn(3) {
+                consumer.weight = self.weight()
+                self.trace { "\(client.name) can carry \(consumer.weight)" }
+                return client.subscriptionChanged()
+            }
             client.subscription = [0, 1, 2, 3].filter { _ in self.oneIn(2) }
             if client.subscription.isEmpty { client.subscription = [1] }
             self.trace { "\(client.name) subscribes to \(client.subscription)" }

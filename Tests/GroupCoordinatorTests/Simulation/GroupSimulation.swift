@@ -212,15 +212,6 @@ final class GroupSimulation {
         self.ledger.change(client, from: before, to: new)
     }
 
-    /// The client looks at the topics that there are now.
-    func refresh(_ client: ModelClient) {
-        if client is ClassicClient {
-            client.topicsChanged { self.partition(named: $0.topicName, $0.index) }
-        } else {
-            client.topicsChanged { self.topics.has($0) ? $0 : nil }
-        }
-    }
-
     /// The partition as it is now; nil when it is not.
     func partition(named topic: String, _ index: Int32) -> SimulatedPartition? {
         guard let facts = self.topics.topic(named: topic), index >= 0, index < facts.partitionCount else { return nil }

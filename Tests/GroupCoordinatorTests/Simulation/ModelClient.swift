@@ -74,6 +74,9 @@ class ModelClient {
     /// How long requests of that kind may take, milliseconds.
     func timeOut(of request: SimulatedRequest) -> Int64 { 4_000 }
 
+    /// The generation or epoch in which it was given what it owns.
+    var ownedSince: Int32 { self.epoch }
+
     // MARK: Life
 
     var name: String { "client \(self.number)" }
@@ -98,7 +101,7 @@ class ModelClient {
         guard self.isAlive else { return }
         if self.awaited.contains(where: { $0.deadline <= self.world.now }) { self.reconnect() }
         guard self.isAlive else { return }
-        self.world.refresh(self)
+        self.topicsChanged()
         self.work()
         self.wake(at: self.world.now + self.world.plan.heartbeatMs + self.world.random(0...300))
     }
@@ -189,11 +192,11 @@ class ModelClient {
         self.world.noteOwned(by: self, before: old.map(\.partition))
     }
 
-    /// The topics are others than they were: what is gone is given up. A topic that was made again is begun anew by
-    /// those who know topics by their names.
-    func topicsChanged(_ translate: (SimulatedPartition) -> SimulatedPartition?) {
-        let new = self.owned.compactMap { translate($0.partition) }
-        if new != self.ownedPartitions { self.setOwned(new) }
+    /// Partitions of topics that are gone are given up, also when there is a topic of that name again.
+    func topicsChanged() {
+        if self.owned.contains(where: { !self.world.topics.has($0.partition) }) {
+            self.setOwned(self.ownedPartitions.filter { self.world.topics.has($0) })
+        }
     }
 
     /// Others may have owned the same in between: what has been committed since counts.

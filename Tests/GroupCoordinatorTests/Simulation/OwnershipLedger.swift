@@ -51,10 +51,10 @@ final class OwnershipLedger {
         let members = self.world.coordinator.members(of: place.group)
         let valid = believers.map { self.world.client($0) }.filter { members[$0.memberID] != nil }
         guard Set(valid.map(\.memberID)).count > 1 else { return }
-        let newest = valid.map(\.epoch).max() ?? 0
-        let owners = valid.filter { !Self.mayLagBehind($0) || $0.epoch == newest }
+        let newest = valid.map(\.ownedSince).max() ?? 0
+        let owners = valid.filter { !Self.mayLagBehind($0) || $0.ownedSince == newest }
         if owners.count < 2 { return }
-        let names = owners.map { "\($0.name) (\($0.memberID), epoch \($0.epoch))" }
+        let names = owners.map { "\($0.name) (\($0.memberID), since \($0.ownedSince))" }
         self.world.fail(
             "\(self.world.groupIDs[place.group]): \(place.partition) is owned by \(names.joined(separator: " and "))")
     }

@@ -47,15 +47,24 @@ extension SimulatedCoordinator {
     }
 
     /// A shard of the same log must tell the same of groups of the consumer protocol and of all offsets: at any moment,
-    /// for of them everything is in records. With `isQuiet`, of classic groups as well.
+    /// for of them everything is in records. With `isQuiet`, of classic groups as well, and after the log was cleaned.
     func checkReplay(isQuiet: Bool = false) {
+        self.compare(self.log, isQuiet: isQuiet)
+        if isQuiet {
+            var cleaned = self.log
+            self.world.draw { cleaned.compact(using: &$0) }
+            self.compare(cleaned, isQuiet: true)
+        }
+    }
+
+    private func compare(_ log: SimulatedLog, isQuiet: Bool) {
         let other: GroupShard
-        do { other = try self.loaded() } catch { return self.world.fail("the log cannot be read: \(error)") }
+        do { other = try Self.loaded(log) } catch { return self.world.fail("the log cannot be read: \(error)") }
         for (group, id) in self.world.groupIDs.enumerated() {
             self.checkAllOffsets(of: group, in: self.shard)
             self.checkAllOffsets(of: group, in: other)
-            if isQuiet || self.isConsumer(group) {
-                if let difference = self.difference(self.shard, other, id) { self.world.fail(difference) }
+            if isQuiet || self.isConsumer(group), let difference = self.difference(self.shard, other, id) {
+                self.world.fail(difference)
             }
         }
     }

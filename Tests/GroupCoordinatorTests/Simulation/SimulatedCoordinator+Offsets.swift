@@ -31,9 +31,8 @@ extension SimulatedCoordinator {
             let key = CommitTruth.Key(group: group, partition)
             if let before = self.truth[key], before.offset > offset {
                 return self.world.fail(
-                    "\(self.world.groupIDs[group]): \(attempt.memberID) of epoch \(attempt.epoch) put "
-                        + "\(partition) back from \(before.offset) to \(offset): it did not own it any more, or not alone"
-                )
+                    "\(self.world.groupIDs[group]): \(attempt.memberID) of epoch \(attempt.epoch) put \(partition) "
+                        + "back from \(before.offset) to \(offset): it did not own it any more, or not alone")
             }
             self.note(offset, metadata: "request \(envelope.number)", of: key)
         }

@@ -27,6 +27,8 @@ final class SimulatedCoordinator {
     private var held: [Held] = []
     /// Requests that the shard has not answered yet.
     private(set) var outstanding: [UInt64: Envelope] = [:]
+    /// The last batch with a record about a group itself, not its offsets.
+    private var lastBatch: [String: Int] = [:]
     private var scheduledWakeUp = Int64.max
     /// The highest generation that a JoinGroup was answered with, or that is in the log, for each classic group.
     private(set) var generations: [String: Int32] = [:]
@@ -105,6 +107,10 @@ final class SimulatedCoordinator {
         if !effects.records.isEmpty {
             if let wrong = self.shadow.apply(effects.records) { return self.world.fail(wrong) }
             self.noteGenerations(effects.records)
+            for record in effects.records {
+                if case .offsetCommit = record { continue }
+                self.lastBatch[record.groupID] = self.log.lastSequence + 1
+            }
             do {
                 let flushMs = self.world.random(0...self.world.flushMsMax)
                 let durableAt = try self.log.append(effects.records, now: self.world.now, flushMs: flushMs)
@@ -119,8 +125,14 @@ final class SimulatedCoordinator {
             guard let envelope = self.outstanding.removeValue(forKey: answered.token.rawValue) else {
                 return self.world.fail("request \(answered.token.rawValue) was answered twice, or never made")
             }
+            let group = self.world.groupIDs[self.world.client(envelope.client).group]
             if case .join(let response) = answered.answer, response.errorCode == 0 {
-                self.note(response.generationID, of: self.world.groupIDs[self.world.client(envelope.client).group])
+                self.note(response.generationID, of: group)
+            }
+            let isDurable = (self.lastBatch[group] ?? 0) <= self.log.durableSequence
+            if answered.answer.tellsAssignment, !answered.waitsForWrites, !isDurable {
+                return self.world.fail(
+                    "\(group): an assignment is told before it is durable: \(answered.answer.summary)")
             }
             if answered.waitsForWrites, self.log.lastSequence > self.log.durableSequence {
                 self.held.append(Held(sequence: self.log.lastSequence, envelope: envelope, answer: answered.answer))
@@ -210,11 +222,12 @@ final class SimulatedCoordinator {
         if self.world.oneIn(2) { self.world.draw { self.log.compact(using: &$0) } }
         self.shadow = GroupShadow()
         self.generations = [:]
+        self.lastBatch = [:]
         do {
             let records = try self.log.records()
             for record in records { _ = self.shadow.apply([record]) }
             self.noteGenerations(records)
-            self.shard = try self.loaded()
+            self.shard = try Self.loaded(self.log)
         } catch {
             self.world.fail("the log cannot be read: \(error)")
         }
@@ -233,9 +246,20 @@ final class SimulatedCoordinator {
     }
 
     /// A shard of what is in the log, durable or not.
-    func loaded() throws -> GroupShard {
+    static func loaded(_ log: SimulatedLog) throws -> GroupShard {
         var shard = GroupShard()
-        for record in try self.log.records() { shard.replay(record) }
+        for record in try log.records() { shard.replay(record) }
         return shard
+    }
+}
+
+extension GroupAnswer {
+    /// It says who has what: a crash must not be able to take that back.
+    fileprivate var tellsAssignment: Bool {
+        switch self {
+        case .sync(let response): response.errorCode == 0
+        case .consumerHeartbeat(let response): response.errorCode == 0 && response.assignment != nil
+        default: false
+        }
     }
 }

@@ -10,9 +10,18 @@ import NIOCore
 
 /// A partition of `__consumer_offsets` whose end is not on the disk yet: batches, each there as a whole or not at all.
 struct SimulatedLog {
-    struct Entry {
+    /// A record as it is on the disk. What its bytes say does not change, so it is read once.
+    private final class Entry {
         let key: ByteBuffer
         let value: ByteBuffer?
+        private var known: CoordinatorRecord?
+
+        init(_ record: CoordinatorRecord) throws { (self.key, self.value) = try record.encoded() }
+
+        func record() throws -> CoordinatorRecord? {
+            if self.known == nil { self.known = try CoordinatorRecord(key: self.key, value: self.value) }
+            return self.known
+        }
     }
 
     private struct Batch {
@@ -33,10 +42,7 @@ struct SimulatedLog {
     /// - Returns: When it is durable.
     mutating func append(_ records: [CoordinatorRecord], now: Int64, flushMs: Int64) throws -> Int64 {
         self.lastSequence += 1
-        let entries = try records.map { record in
-            let (key, value) = try record.encoded()
-            return Entry(key: key, value: value)
-        }
+        let entries = try records.map(Entry.init)
         self.batches.append(Batch(sequence: self.lastSequence, entries: entries))
         self.lastFlushAt = max(self.lastFlushAt, now + flushMs)
         return self.lastFlushAt
@@ -83,10 +89,6 @@ struct SimulatedLog {
 
     /// All records, as they are read from the disk.
     func records() throws -> [CoordinatorRecord] {
-        try self.batches.flatMap { batch in
-            try batch.entries.compactMap { try CoordinatorRecord(key: $0.key, value: $0.value) }
-        }
+        try self.batches.flatMap { batch in try batch.entries.compactMap { try $0.record() } }
     }
-
-    var recordCount: Int { self.batches.reduce(0) { $0 + $1.entries.count } }
 }

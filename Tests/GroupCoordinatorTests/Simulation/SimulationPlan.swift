@@ -64,6 +64,10 @@ struct SimulationPlan {
             settings.maxSize = Int32.random(in: 3...12, using: &random)
             settings.consumerMaxSize = settings.maxSize
         }
+        if random.oneIn(4) {
+            let policies = GroupSettings.MigrationPolicy.allCases
+            settings.migrationPolicy = policies[Int.random(in: 0..<policies.count, using: &random)]
+        }
         self.settings = settings
     }
 }
