@@ -9,7 +9,7 @@ extension Interop {
         /// A hundred records in one batch; record i has the timestamp 1,000,000 + 10 i.
         private static let records = (0..<100).map { Record(timestamp: 1_000_000 + 10 * $0, value: Data("\($0)".utf8)) }
         /// Long enough for all records to be waiting when the batch leaves.
-        private static let oneBatch = ProduceOptions(codec: "lz4", settings: ["linger.ms": 500])
+        private static let oneBatch = ProduceOptions(codec: "lz4", settings: ["linger.ms": 2_000])
 
         private func withRecords(_ body: @Sendable (BrokerUnderTest) async throws -> Void) async throws {
             try await withBroker { broker in

@@ -171,7 +171,9 @@ extension Interop {
                     let results = try await broker.run(
                         library, ["do": "metadata", "topic": "asked"], ["do": "metadata"]
                     )
-                    #expect(results[1]["topics"] == ["written": 3, "asked": 3])
+                    // A consumer may have made the topic that groups are kept in, too.
+                    let topics = results[1]["topics"]
+                    #expect(topics["written"].int == 3 && topics["asked"].int == 3, "\(topics)")
                 }
             }
         }

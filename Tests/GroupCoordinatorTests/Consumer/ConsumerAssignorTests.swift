@@ -68,15 +68,8 @@ import Testing
     @Test func whoLeavesTakesItsVoteAlong() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x
             > join b x assignor=uniform
             + member b x assignor=uniform
             + epoch 2

@@ -8,15 +8,8 @@ import Testing
     @Test func aMemberOfAGreaterEpochIsFenced() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x
             > beat a 2 owned=x:0
             FENCED_MEMBER_EPOCH
               The member a of group g has a greater member epoch (2) than the one known by
@@ -32,26 +25,10 @@ import Testing
     @Test func aMemberThatLostAnAnswerMayComeWithTheEpochBefore() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1 owned=x:0
-            + current a@2<1 stable x:0
-            a@2 x:0
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1 owned=x:0
             > beat a 1 owned=x:0
             a@2
             > beat a 1 timeout=60000 topics=x owned=x:0
@@ -75,26 +52,10 @@ import Testing
     @Test func aMemberTwoEpochsBehindIsFenced() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1 owned=x:0
-            + current a@2<1 stable x:0
-            a@2 x:0
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1 owned=x:0
             > leave b
             - current b
             - target b
@@ -118,26 +79,10 @@ import Testing
     @Test func aFencedMemberMayJoinAnew() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1 owned=x:0
-            + current a@2<1 stable x:0
-            a@2 x:0
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1 owned=x:0
             > beat b 2
             + current b@2<0 stable x:1
             b@2 x:1
@@ -157,26 +102,10 @@ import Testing
     @Test func aMemberThatJoinsAnewHasGivenUpEverything() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1
-            + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0 interval=500
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1
             > join a x
             + current a@2<1 stable x:0
             a@2 x:0
@@ -190,15 +119,8 @@ import Testing
     @Test func offsetsAreForMembersOfTheirEpoch() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
+            >> topics x=2
+            >> join a x
             > commit a 1
             allowed
             > commit a 0
@@ -238,26 +160,10 @@ import Testing
     @Test func aMemberThatIsGivingUpPartitionsCommitsInItsOldEpoch() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1
-            + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0 interval=500
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1
             > commit a 1
             allowed
             > beat a 1 owned=x:0

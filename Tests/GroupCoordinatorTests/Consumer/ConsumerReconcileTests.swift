@@ -77,26 +77,10 @@ import Testing
     @Test func aMemberThatLeavesFreesItsPartitionsAtOnce() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1 owned=x:0
-            + current a@2<1 stable x:0
-            a@2 x:0
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1 owned=x:0
             > leave a
             - current a
             - target a
@@ -188,26 +172,10 @@ import Testing
     @Test func whatAMemberNoLongerHasNeedNotBeGivenUp() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1 owned=x:0
-            + current a@2<1 stable x:0
-            a@2 x:0
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1 owned=x:0
             > beat b 2
             + current b@2<0 stable x:1
             b@2 x:1
@@ -218,26 +186,10 @@ import Testing
     @Test func whatWasToBeGivenUpCanBeGivenBack() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x
-            + member a x
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
-            > beat a 1
-            + current a@1<0 unrevoked x:0 giving up x:1
-            a@1 x:0 interval=500
+            >> topics x=2
+            >> join a x
+            >> join b x
+            >> beat a 1
             > leave b
             - current b
             - target b
@@ -329,15 +281,8 @@ import Testing
     @Test func aFullHeartbeatIsAnsweredWithTheAssignment() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x
             > beat a 1 timeout=60000 topics=x owned=x:0
             a@1 x:0
             > beat a 1 timeout=60000 topics=x

@@ -8,23 +8,9 @@ import Testing
     @Test func aStaticMemberThatComesBackIsTheOnlyOneToNotice() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
+            >> topics x=2
+            >> join a x instance=i
+            >> join b x
             > beat a 1 owned=x:0 instance=i
             + current a@2<1 stable x:0
             a@2 x:0
@@ -58,15 +44,8 @@ import Testing
     @Test func aStaticMemberThatIsThereCannotBeReplaced() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x instance=i
             > join b x instance=i
             UNRELEASED_INSTANCE_ID
               Static member b with instance id i cannot join the group g because the
@@ -90,15 +69,8 @@ import Testing
     @Test func aStaticMemberThatLostTheAnswerToItsJoinMayAskAgain() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x instance=i
             > join a x instance=i
             a@1 x:0
             """
@@ -158,15 +130,8 @@ import Testing
     @Test func aStaticMemberThatIsAwayIsNotServed() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x instance=i
             > away a instance=i
             + current a@-2<0 stable x:0
             a@-2
@@ -189,15 +154,8 @@ import Testing
     @Test func aStaticMemberMayLeaveForGood() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x instance=i
             > leave a instance=i
             - current a
             - target a
@@ -221,15 +179,8 @@ import Testing
     @Test func aStaticMemberMayComeBackUnderItsOwnId() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x instance=i
             > away a instance=i
             + current a@-2<0 stable x:0
             a@-2
@@ -281,23 +232,9 @@ import Testing
     @Test func aStaticMemberThatGoesAwayHasGivenUpWhatItHadTo() {
         ConsumerStory.check(
             """
-            > topics x=2
-            > join a x instance=i
-            + member a x instance=i
-            + topics x=2
-            + epoch 1
-            + target a x:0,1
-            + target@1
-            + current a@1<0 stable x:0,1
-            a@1 x:0,1
-            > join b x
-            + member b x
-            + epoch 2
-            + target a x:0
-            + target b x:1
-            + target@2
-            + current b@2<0 unreleased nothing
-            b@2 nothing interval=500
+            >> topics x=2
+            >> join a x instance=i
+            >> join b x
             > beat a 1 instance=i
             + current a@1<0 unrevoked x:0 giving up x:1
             a@1 x:0 interval=500

@@ -10,7 +10,7 @@ import Testing
 @testable import GroupCoordinator
 
 /// What happens to one consumer group, as text: a line that begins with `> ` is a step, the lines after it are what came
-/// of it. `check` runs the steps and compares.
+/// of it. `check` runs the steps and compares. After `>> ` a step is only run: what comes of it is told elsewhere.
 ///
 ///     > topics x=2 y=1           the topics that there are now; `x=2#2` for another one of that name
 ///     > set max-size=1           configs; see `set`
@@ -45,9 +45,11 @@ struct ConsumerStory {
     static func check(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) {
         var story = Self()
         let expected = text.split(separator: "\n").map { $0.trimmingSuffix(" ") }
-        for line in expected where line.hasPrefix("> ") {
+        for line in expected where line.hasPrefix("> ") || line.hasPrefix(">> ") {
             story.trace.append(line)
-            story.step(line.dropFirst(2).split(separator: " ").map(String.init))
+            let told = story.trace.count
+            story.step(line.drop { $0 == ">" }.split(separator: " ").map(String.init))
+            if line.hasPrefix(">> ") { story.trace.removeSubrange(told...) }
             for problem in story.problems { story.say("!! \(problem)") }
         }
         guard story.trace != expected else { return }

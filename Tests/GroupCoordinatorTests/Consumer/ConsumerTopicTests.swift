@@ -8,16 +8,9 @@ import Testing
     @Test func newPartitionsAreAssigned() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
-            > topics x=2
+            >> topics x=1
+            >> join a x
+            >> topics x=2
             > beat a 1
             + topics x=2
             + epoch 2
@@ -94,15 +87,8 @@ import Testing
     @Test func aTopicMadeAgainIsAnotherOne() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x
             > topics x=1#2
             > beat a 1 owned=x:0
             + topics x#2=1
@@ -183,15 +169,8 @@ import Testing
     @Test func anExpressionThatIsNotOneIsRefused() {
         ConsumerStory.check(
             """
-            > topics x=1
-            > join a x
-            + member a x
-            + topics x=1
-            + epoch 1
-            + target a x:0
-            + target@1
-            + current a@1<0 stable x:0
-            a@1 x:0
+            >> topics x=1
+            >> join a x
             > beat a 1 regex=[
             INVALID_REGULAR_EXPRESSION
               SubscribedTopicRegex [ is not a valid regular expression: missing ] at 1
