@@ -136,6 +136,9 @@ final class FakeCluster: Sendable {
         return response
     }
 
+    /// Topics have to differ in the length of their names.
+    static func topicID(of name: String) -> TopicID { TopicID(high: 1, low: UInt64(name.utf8.count)) }
+
     private func metadata(_ request: MetadataRequest) -> MetadataResponse {
         let state = self.state.withLock(\.self)
         var response = MetadataResponse()
@@ -147,14 +150,17 @@ final class FakeCluster: Sendable {
             broker.port = Int32(port)
             return broker
         }
-        response.topics = (request.topics?.map { $0.name ?? "" } ?? state.leaders.keys.sorted()).map { name in
+        let names = request.topics?.map { topic in
+            topic.name ?? state.leaders.keys.first { Self.topicID(of: $0) == topic.topicID } ?? ""
+        }
+        response.topics = (names ?? state.leaders.keys.sorted()).map { name in
             var topic = MetadataResponse.MetadataResponseTopic()
             topic.name = name
             guard let leaders = state.leaders[name] else {
                 topic.errorCode = ErrorCode.unknownTopicOrPartition.rawValue
                 return topic
             }
-            topic.topicID = TopicID(high: 1, low: UInt64(name.utf8.count))
+            topic.topicID = Self.topicID(of: name)
             topic.partitions = leaders.enumerated().map { index, leader in
                 var partition = MetadataResponse.MetadataResponsePartition()
                 partition.partitionIndex = Int32(index)
