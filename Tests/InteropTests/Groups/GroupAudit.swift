@@ -7,7 +7,8 @@
 /// - Every record is processed, and none is stepped over: in each partition the first processing of an offset comes after
 ///   that of the offset before it.
 /// - A partition has one owner at a time, and nobody processes what is not its own. A member that was stopped is excused
-///   until it has learned what it missed.
+///   until it has learned what it missed, and so is one that learns later that it had been thrown out: of a machine that
+///   was too busy for heartbeats.
 /// - What was committed stays: whoever is given a partition begins where the last confirmed commit was, or behind it.
 struct GroupAudit {
     /// How long partitions stood still in one step of a test. Nanoseconds.
@@ -39,6 +40,8 @@ struct GroupAudit {
 
     private struct PartitionState {
         var owners: Set<String> = []
+        /// By owner: what is wrong unless it turns out to have been thrown out before.
+        var doubts: [String: String] = [:]
         /// Where an owner that has not processed anything yet has to begin at least.
         var beginnings: [String: Int] = [:]
         var committed = 0
@@ -56,6 +59,7 @@ struct GroupAudit {
         self.starts = steps.map(\.start)
         let events = diaries.flatMap { member, events in events.map { (member: member, event: $0) } }
         for (member, event) in events.sorted(by: { $0.event.time < $1.event.time }) { self.take(event, of: member) }
+        for state in self.partitions { for doubt in state.doubts.values.sorted() { self.add(doubt) } }
         for (partition, end) in ends.enumerated() where self.partitions[partition].highest + 1 != end {
             self.add(
                 "partition \(partition): processed up to \(self.partitions[partition].highest + 1) of \(end) records")
@@ -74,11 +78,14 @@ struct GroupAudit {
             for partition in partitions { self.assign(partition, to: member, at: event.time) }
         case .revoked(let partitions):
             self.stale.remove(member)
-            for partition in partitions { self.partitions[partition].owners.remove(member) }
+            for partition in partitions { self.release(partition, by: member) }
         case .lost(let partitions):
             if !self.stale.contains(member) { self.expulsions += 1 }
             self.stale.remove(member)
-            for partition in partitions { self.partitions[partition].owners.remove(member) }
+            for partition in partitions {
+                self.partitions[partition].doubts[member] = nil
+                self.release(partition, by: member)
+            }
         case .record(let partition, let offset, let number):
             self.process(partition, offset, number, by: member, at: event.time)
         case .committed(let offsets):
@@ -88,23 +95,24 @@ struct GroupAudit {
         case .failed:
             self.refusedCommits += 1
         case .leaving, .killed:
-            self.removeOwner(member)
+            for partition in self.partitions.indices { self.release(partition, by: member) }
         case .paused:
-            self.removeOwner(member)
+            for partition in self.partitions.indices { self.release(partition, by: member) }
             self.stale.insert(member)
         case .resumed, .left:
             break
         }
     }
 
-    private mutating func removeOwner(_ member: String) {
-        for partition in self.partitions.indices { self.partitions[partition].owners.remove(member) }
+    private mutating func release(_ partition: Int, by member: String) {
+        self.partitions[partition].owners.remove(member)
+        if let doubt = self.partitions[partition].doubts.removeValue(forKey: member) { self.add(doubt) }
     }
 
     private mutating func assign(_ partition: Int, to member: String, at time: Int64) {
-        let others = self.partitions[partition].owners.subtracting([member])
-        if !others.isEmpty {
-            self.add("partition \(partition): given to \(member) while \(others.sorted()) had it, at \(time)")
+        for other in self.partitions[partition].owners where other != member {
+            self.partitions[partition].doubts[other] =
+                "partition \(partition): given to \(member) while \(other) had it, at \(time)"
         }
         self.partitions[partition].owners.insert(member)
         self.partitions[partition].beginnings[member] = self.partitions[partition].committed

@@ -45,7 +45,7 @@ import Testing
             case .unprocessed: "processed up to 3 of 4"
             case .stepOver: "came there when 2 was next"
             case .forgottenCommit: "though 2 had been committed"
-            case .twoOwners: "given to B while [\"A\"] had it"
+            case .twoOwners: "given to B while A had it"
             case .stolen: "which did not have the partition"
             case .wrongRecord: "read record 7 there"
             }
@@ -69,6 +69,16 @@ import Testing
         fault.commit(in: &diaries)
         let problems = Self.audit(diaries, end: 4).problems
         #expect(problems.count == 1 && problems[0].contains(fault.problem), "\(problems)")
+    }
+
+    @Test("whoever was thrown out may learn it after the next owner has the partition")
+    func thrownOut() {
+        var diaries = Self.good
+        diaries["A"]?.removeLast(2)
+        diaries["A"]?.append(MemberEvent(75, .lost([0])))
+        let audit = Self.audit(diaries, end: 4)
+        #expect(audit.problems == [])
+        #expect(audit.expulsions == 1)
     }
 
     @Test("a member that was stopped may go on with what it had, and a repeated record is only counted")

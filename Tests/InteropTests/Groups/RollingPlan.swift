@@ -45,7 +45,7 @@ struct GroupKind: Sendable {
         upgrade: [Self.confluent("consumer")])
 
     /// Every kind of client and protocol, as few processes as can be.
-    static let few = [Self.mixed, .cooperative, .staticMembers, .uniform]
+    static let few = [Self.mixed, .cooperative, .staticMembers, .uniform, .changing]
     static let all = [
         Self.range, .cooperative, .staticMembers, .uniform, .serverRange, .staticConsumers, .mixed, .kafkaPython,
         .aiokafka, .changing,
