@@ -30,7 +30,8 @@ public enum GroupConfigDefinitions {
             """
             For the assignor weighted: what members can carry that do not say so themselves, by their client id or \
             instance id. Rules such as client.id:big-*=200;group.instance.id:pod-7=0, the first that fits decides; * \
-            stands for any characters. Weights are from 0 to 1000000, 100 where no rule fits; 0 drains a member.
+            stands for any characters. Weights are from 0 to 1000000, 100 where no rule fits; 0 drains a member, \
+            whatever it says itself.
             """,
             kafka: .none),
     ]

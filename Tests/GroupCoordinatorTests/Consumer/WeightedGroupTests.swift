@@ -122,6 +122,24 @@ import Testing
         #expect(service.counts == [4, 7, 1])
     }
 
+    @Test func aRuleOfWeightZeroGoesBeforeWhatAMemberSaysAndOthersDoNot() {
+        func weight(saying own: Int32?, _ rules: WeightRule...) -> Int32 {
+            var details = ConsumerMember.Details()
+            details.clientID = "pod-7"
+            details.weight = own
+            return details.weight(under: rules)
+        }
+        let (drain, double) = (
+            WeightRule(subject: .clientID, pattern: "pod-*", weight: 0),
+            WeightRule(subject: .clientID, pattern: "pod-*", weight: 200)
+        )
+        #expect(weight(saying: 300, drain) == 0)
+        #expect(weight(saying: 300, double) == 300)
+        #expect(weight(saying: nil, double) == 200)
+        #expect(weight(saying: 300, double, drain) == 300, "the first rule that fits is the only one")
+        #expect(weight(saying: nil) == 100)
+    }
+
     @Test func aReplicaThatIsDrainedByConfigHasNothingSoonAndTheOthersKeepTheirs() {
         var service = self.service()
         let before = service.partitions(of: "r0")
