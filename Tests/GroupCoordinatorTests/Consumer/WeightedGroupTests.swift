@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-import GroupCoordinator
 import KafkaMessages
 import KafkaTypes
 import Testing
+
+@testable import GroupCoordinator
 
 /// Weights as the members of a group see them: what they send, what the group's config says, and how a change comes to
 /// them in rounds.
