@@ -32,6 +32,9 @@ final class SimulatedCoordinator {
     private var scheduledWakeUp = Int64.max
     /// The highest generation that a JoinGroup was answered with, or that is in the log, for each classic group.
     private(set) var generations: [String: Int32] = [:]
+    /// The generation with which a group that has members became a classic one. Until its first rebalance each of them
+    /// goes by the epoch that it had in the consumer group.
+    private(set) var downgrades: [String: Int32] = [:]
     /// Topics that were deleted, until it is durable that their offsets are forgotten.
     private(set) var unforgotten: [Int: Int] = [:]
 
@@ -162,6 +165,9 @@ final class SimulatedCoordinator {
 
     private func noteGenerations(_ records: [CoordinatorRecord]) {
         for case .classicGroup(let key, let value) in records {
+            if let value, !value.members.isEmpty, records.contains(where: { $0.endsConsumerGroup(key.group) }) {
+                self.downgrades[key.group] = value.generation
+            }
             if let value { self.note(value.generation, of: key.group) } else { self.generations[key.group] = nil }
         }
     }
@@ -222,6 +228,7 @@ final class SimulatedCoordinator {
         if self.world.oneIn(2) { self.world.draw { self.log.compact(using: &$0) } }
         self.shadow = GroupShadow()
         self.generations = [:]
+        self.downgrades = [:]
         self.lastBatch = [:]
         do {
             let records = try self.log.records()
@@ -261,5 +268,11 @@ extension GroupAnswer {
         case .consumerHeartbeat(let response): response.errorCode == 0 && response.assignment != nil
         default: false
         }
+    }
+}
+
+extension CoordinatorRecord {
+    fileprivate func endsConsumerGroup(_ id: String) -> Bool {
+        if case .consumerGroup(let key, nil) = self { key.groupID == id } else { false }
     }
 }
