@@ -39,6 +39,10 @@ extension ConsumerGroup {
         else {
             throw ConsumerRefusal(.inconsistentGroupProtocol, "The group \(self.id) speaks other protocols.")
         }
+        if !isKnown, !request.memberID.isEmpty, !subscription.ownedPartitions.isEmpty {
+            // It was taken out while it was away. Let in, it would go on with partitions that others have by now.
+            throw ConsumerRefusal(.unknownMemberID, "Member \(request.memberID) is out of the group \(self.id).")
+        }
         if request.memberID.isEmpty, request.groupInstanceID == nil, ClassicVersion.joinNeedsKnownID(call.apiVersion) {
             // Nothing has to be kept of it: whoever comes with an id is let in.
             let id = ClassicGroup.newMemberID(request, call)

@@ -164,6 +164,8 @@ final class SimulatedCoordinator {
     }
 
     private func noteGenerations(_ records: [CoordinatorRecord]) {
+        // A group of that name may begin with its first generation again.
+        for case .consumerGroup(let key, nil) in records { self.generations[key.groupID] = nil }
         for case .classicGroup(let key, let value) in records {
             if let value, !value.members.isEmpty, records.contains(where: { $0.endsConsumerGroup(key.group) }) {
                 self.downgrades[key.group] = value.generation

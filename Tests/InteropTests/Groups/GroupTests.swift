@@ -48,7 +48,7 @@ extension Interop {
         private static func round(_ steps: inout Steps, _ broker: BrokerUnderTest) async throws {
             try await steps.take("kill -9 one") { try await $0.killOne() }
             try await steps.take("freeze one") { try await $0.freezeOne() }
-            try await steps.take("wake it up") { try await $0.wake() }
+            try await steps.take("wake it up") { await $0.wake() }
             try await steps.take("add two") { try await $0.add(2) }
             for ending in Ending.allCases {
                 steps.begin("restart the broker (\(ending.testDescription))")
