@@ -126,7 +126,7 @@ public struct GroupOffset: Sendable {
     public var endOffset: Offset?
     /// How many offsets lie before the end: no more records than that. Never negative; nil as for the end.
     public var lag: Int64?
-    /// The time between the record to be read next and the newest one; zero when there is none to be read. Only
+    /// How long the record that the group reads next has been waiting, by its timestamp; zero when there is none. Only
     /// Martlet's brokers tell.
     public var timeLag: Duration?
 }

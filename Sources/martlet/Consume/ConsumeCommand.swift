@@ -33,7 +33,7 @@ struct ConsumeCommand: AsyncParsableCommand {
             With --group, topics are shared with the other members of the group (KIP-848: Kafka 4.0 or newer, or \
             Martlet). It goes on where the group has come to; --from says where to begin when that is nowhere. What \
             has been printed is committed every few seconds, and when SIGINT or SIGTERM ends it: every record is \
-            printed at least once.
+            printed at least once. A second signal does not wait for the commit.
 
             EXAMPLES
               martlet consume orders

@@ -11,8 +11,8 @@ struct GroupDescribeCommand: AsyncParsableCommand {
         abstract: "Show how far groups have come, and who is in them.",
         discussion: """
             COMMITTED is the offset that the group will read next, END that of the next record to be written, LAG the \
-            difference, and BEHIND the time between the record to be read next and the newest one, which only \
-            Martlet's brokers tell.
+            difference, and BEHIND how long the record to be read next has been waiting, which only Martlet's brokers \
+            tell.
 
             EXAMPLES
               martlet group describe payments
