@@ -63,7 +63,9 @@ rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUN
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
 		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter Interop/GroupTests $(ARGS)
-# Optimised, for ten thousand seeds; the debug build of `make test` runs some hundreds.
+
+# The debug build of `make test`, which runs the first 200 seeds: it checks more, and building an optimised one takes as
+# long as ten thousand seeds.
 sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repeats one.
 	@scripts/install-libraries test
 	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) $(SWIFT) test --filter GroupSimulationTests $(ARGS)

@@ -146,7 +146,8 @@ final class ClassicClient: ModelClient {
                 self.world.fail("\(self.name): a subscription came back from the coordinator that nobody sent")
             }
             self.membersSubscribe = members.reduce(into: []) { $0.formUnion($1.topics) }
-            self.assignedFor = self.subscribedTopics()
+            // What its former self shared out it does not know, so it will join again and look.
+            self.assignedFor = joined.skipAssignment ? [] : self.subscribedTopics()
             if !joined.skipAssignment {
                 let shares =
                     joined.protocolName == Self.range

@@ -14,6 +14,8 @@ final class ConsumerClient: ModelClient {
     let assignor: String?
     /// What it tells the assignor `weighted` that it can carry; -1 for nothing.
     var weight: Int32
+    /// In version 0 the coordinator makes the member id.
+    let version: Int16
     /// What the coordinator last said that the member shall have, while it has something else.
     private var target: [SimulatedPartition]?
     private var reconcileAt: Int64 = .max
@@ -25,13 +27,14 @@ final class ConsumerClient: ModelClient {
 
     init(
         number: Int, group: Int, instanceID: String?, subscription: [Int], world: GroupSimulation, pattern: String?,
-        assignor: String?, weight: Int32
+        assignor: String?, weight: Int32, version: Int16
     ) {
         self.pattern = pattern
         self.assignor = assignor
         self.weight = weight
+        self.version = version
         super.init(number: number, group: group, instanceID: instanceID, subscription: subscription, world: world)
-        self.memberID = world.freshID().base64
+        if version > 0 { self.memberID = world.freshID().base64 }
         self.epoch = 0
     }
 
@@ -61,7 +64,7 @@ final class ConsumerClient: ModelClient {
         request.memberID = self.memberID
         request.instanceID = self.instanceID
         request.memberEpoch = self.instanceID == nil ? -1 : -2
-        self.send(.consumerHeartbeat(request))
+        self.send(.consumerHeartbeat(request, version: self.version))
     }
 
     // MARK: Heartbeats
@@ -91,7 +94,7 @@ final class ConsumerClient: ModelClient {
         self.saysAll = false
         self.saysOwned = false
         self.lastHeartbeatAt = self.world.now
-        self.send(.consumerHeartbeat(request))
+        self.send(.consumerHeartbeat(request, version: self.version))
     }
 
     private func ownedByTopic() -> [ConsumerGroupHeartbeatRequest.TopicPartitions] {
@@ -110,12 +113,13 @@ final class ConsumerClient: ModelClient {
     }
 
     override func received(_ answer: GroupAnswer, to request: SimulatedRequest) {
-        guard case .consumerHeartbeat(let response) = answer, case .consumerHeartbeat(let heartbeat) = request else {
+        guard case .consumerHeartbeat(let response) = answer, case .consumerHeartbeat(let heartbeat, _) = request else {
             return self.world.fail("\(self.name) asked \(request.name) and was answered something else")
         }
         let code = ErrorCode(rawValue: response.errorCode)
         if code != .none { return self.membershipRefused(code) }
-        if response.memberEpoch <= 0 || response.memberID != self.memberID {
+        if self.memberID.isEmpty { self.memberID = response.memberID ?? "" }
+        if response.memberEpoch <= 0 || self.memberID.isEmpty || response.memberID != self.memberID {
             return self.world.fail(
                 "\(self.name): \(heartbeat.memberID) is answered as \(response.memberID ?? "nobody") of epoch "
                     + "\(response.memberEpoch)")

@@ -93,17 +93,16 @@ enum SimulatedRequest {
     case sync(SyncGroupRequest)
     case heartbeat(HeartbeatRequest)
     case leave(LeaveGroupRequest)
-    case consumerHeartbeat(ConsumerGroupHeartbeatRequest)
+    case consumerHeartbeat(ConsumerGroupHeartbeatRequest, version: Int16)
     case commit(CommitAttempt)
     case fetch(FetchAttempt)
 
     var version: Int16 {
         switch self {
-        case .join(_, let version): version
+        case .join(_, let version), .consumerHeartbeat(_, let version): version
         case .sync: 5
         case .heartbeat: 4
         case .leave: 5
-        case .consumerHeartbeat: 1
         case .commit, .fetch: 10
         }
     }

@@ -56,7 +56,10 @@ extension GroupSimulation {
                     ? self.consumer(number, group, instanceID, subscription)
                     : self.classic(
                         number, group, instanceID, subscription,
-                        [self.oneIn(2) ? ClassicClient.cooperative : ClassicClient.range])
+                        [
+                            self.oneIn(10) != self.seed.isMultiple(of: 2)
+                                ? ClassicClient.cooperative : ClassicClient.range
+                        ])
             }
         }
         self.trace {
@@ -69,17 +72,26 @@ extension GroupSimulation {
     ) -> ModelClient {
         ClassicClient(
             number: number, group: group, instanceID: instanceID, subscription: subscription, world: self,
-            protocols: protocols, joinVersion: instanceID == nil && self.oneIn(4) ? 3 : 9)
+            protocols: protocols, joinVersion: self.joinVersion(isStatic: instanceID != nil))
     }
 
     private func consumer(
         _ number: Int, _ group: Int, _ instanceID: String?, _ subscription: [Int]
     ) -> ModelClient {
-        let pattern = self.oneIn(5) ? SimulatedTopics.patterns[self.random(0..<SimulatedTopics.patterns.count)] : nil
+        let patterns = SimulatedTopics.patterns
+        let pattern = self.oneIn(5) ? patterns[self.random(0..<patterns.count)] : nil
         let assignor = self.oneIn(2) ? ["range", "uniform", "weighted"][self.random(0..<3)] : nil
         return ConsumerClient(
             number: number, group: group, instanceID: instanceID, subscription: pattern?.slots ?? subscription,
-            world: self, pattern: pattern?.text, assignor: assignor, weight: self.weight())
+            world: self, pattern: pattern?.text, assignor: assignor, weight: self.weight(),
+            version: pattern == nil && self.oneIn(5) ? 0 : 1)
+    }
+
+    /// Mostly the newest. Before 4 nobody is sent away for an id, before 1 there is no rebalance time-out. Static
+    /// members have the newest: before 9 a leader that was started anew does not learn that it is the leader, and
+    /// nobody would watch the topics any more.
+    private func joinVersion(isStatic: Bool) -> Int16 {
+        isStatic || !self.oneIn(4) ? 9 : [0, 1, 3, 4, 6][self.random(0..<5)]
     }
 
     private func weight() -> Int32 { [-1, -1, 0, 50, 300][self.random(0..<5)] }
@@ -149,8 +161,9 @@ extension GroupSimulation {
         guard self.coordinator.isUp else { return }
         let group = self.random(0..<self.groupIDs.count)
         let slot = self.random(0..<SimulatedTopics.names.count)
-        switch self.random(0..<5) {
+        switch self.random(0..<6) {
         case 0: self.coordinator.deleteGroup(group)
+        case 4: self.coordinator.removeMember(of: group, self.random(0..<50))
         case 1: self.coordinator.deleteOffsets(group: group, slot: slot)
         case 2: self.coordinator.expireOffsets()
         case 3:

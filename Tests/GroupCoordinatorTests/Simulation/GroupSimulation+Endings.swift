@@ -96,9 +96,18 @@ extension GroupSimulation {
         for group in self.groupIDs.indices {
             let members = self.coordinator.members(of: group)
             if !members.isEmpty { return self.fail("all are gone, and \(members.keys.sorted()) are still members") }
-            let code = self.coordinator.deleteGroup(group)
-            // Kafka's code for a group that is not there.
-            if code != 0, code != 69 { return self.fail("an empty group cannot be deleted: \(code)") }
+            self.coordinator.reset(group: group, self.topics.partitions(of: 0).map { ($0, self.random(0...50)) })
+        }
+        // Groups that nobody is in end by themselves, when all of their offsets are too old, or are deleted.
+        if self.oneIn(2) {
+            self.advance(to: self.now + settings.offsetsRetentionMs + 1)
+            if self.violation == nil { self.coordinator.expireOffsets() }
+        } else {
+            for group in self.groupIDs.indices {
+                let code = self.coordinator.deleteGroup(group)
+                // Kafka's code for a group that is not there.
+                if code != 0, code != 69 { return self.fail("an empty group cannot be deleted: \(code)") }
+            }
         }
         self.advance(to: self.now + 2 * longest)
         guard self.violation == nil else { return }

@@ -44,6 +44,7 @@ final class GroupSimulation {
     /// Depends on everything that happened, in order: the same for the same seed.
     private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
     private(set) var violation: String?
+    var tally = SimulationTally()
 
     private var generator: SeededGenerator
     private var queue = EventQueue()
@@ -68,10 +69,10 @@ final class GroupSimulation {
     /// Runs a seed; when it fails, runs it once more to tell what happened.
     static func run(
         seed: UInt64, kinds: [SimulationPlan.GroupKind], membersMax: Int
-    ) throws(Failure) -> (steps: Int, digest: UInt64) {
+    ) throws(Failure) -> (steps: Int, digest: UInt64, tally: SimulationTally) {
         let first = GroupSimulation(seed: seed, kinds: kinds, membersMax: membersMax)
         first.run()
-        guard let violation = first.violation else { return (first.stepCount, first.digest) }
+        guard let violation = first.violation else { return (first.stepCount, first.digest, first.tally) }
         let second = GroupSimulation(seed: seed, kinds: kinds, membersMax: membersMax, isTracing: true)
         second.run()
         let message =

@@ -82,29 +82,29 @@ final class OwnershipLedger {
 
     func handedOut(_ answer: GroupAnswer, to envelope: Envelope) {
         let client = self.world.client(envelope.client)
-        guard case .consumerHeartbeat(let response) = answer, case .consumerHeartbeat(let request) = envelope.request,
-            response.errorCode == 0, let assignment = response.assignment
+        guard case .consumerHeartbeat(let response) = answer, case .consumerHeartbeat = envelope.request,
+            response.errorCode == 0, let assignment = response.assignment, let memberID = response.memberID
         else { return }
         let assigned = SimulatedPartition.list(assignment.topicPartitions.map { ($0.topicID, $0.partitions) })
         if let gone = assigned.first(where: { !self.world.hasExisted($0) }) {
-            return self.world.fail("\(request.memberID) was given \(gone), which never existed")
+            return self.world.fail("\(memberID) was given \(gone), which never existed")
         }
-        let before = self.mayHave[client.group]?[request.memberID] ?? []
+        let before = self.mayHave[client.group]?[memberID] ?? []
         let new = assigned.filter { !before.contains($0) }
-        self.set(before.union(assigned), of: request.memberID, client.group)
+        self.set(before.union(assigned), of: memberID, client.group)
         if new.isEmpty { return }
         let contested = new.filter { (self.holders[Place(group: client.group, partition: $0)]?.count ?? 0) > 1 }
         if contested.isEmpty { return }
         let members = self.world.coordinator.members(of: client.group)
-        for id in (self.mayHave[client.group] ?? [:]).keys.sorted() where members[id] == nil && id != request.memberID {
+        for id in (self.mayHave[client.group] ?? [:]).keys.sorted() where members[id] == nil && id != memberID {
             self.set([], of: id, client.group)
         }
         for partition in contested {
             let holders = self.holders[Place(group: client.group, partition: partition)] ?? []
-            if holders.count > 1, members[request.memberID] != nil {
+            if holders.count > 1, members[memberID] != nil {
                 return self.world.fail(
-                    "\(self.world.groupIDs[client.group]): \(request.memberID) was given \(partition), which "
-                        + "\(holders.filter { $0 != request.memberID }) may still have")
+                    "\(self.world.groupIDs[client.group]): \(memberID) was given \(partition), which "
+                        + "\(holders.filter { $0 != memberID }) may still have")
             }
         }
     }

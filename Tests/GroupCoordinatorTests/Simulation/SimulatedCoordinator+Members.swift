@@ -46,6 +46,25 @@ extension SimulatedCoordinator {
         return self.shard.listGroups().first { $0.groupID == id }?.groupState ?? "Dead"
     }
 
+    /// An administrator takes a member out, by the name of its instance if it has one.
+    func removeMember(of group: Int, _ pick: Int) {
+        let members = self.members(of: group).sorted { $0.key < $1.key }
+        guard !members.isEmpty else { return }
+        let (id, facts) = members[pick % members.count]
+        var identity = LeaveGroupRequest.MemberIdentity()
+        identity.memberID = facts.instanceID == nil ? id : ""
+        identity.groupInstanceID = facts.instanceID
+        var request = LeaveGroupRequest()
+        request.groupID = self.world.groupIDs[group]
+        request.members = [identity]
+        self.world.trace { "an administrator takes \(facts.instanceID ?? id) out of \(request.groupID)" }
+        let effects = self.administer { $0.leaveGroup(request, $1, $2) }
+        self.world.tally.note(.removedMember)
+        guard effects.answers.contains(where: { if case .leave = $0.answer { true } else { false } }) else {
+            return self.world.fail("LeaveGroup was not answered")
+        }
+    }
+
     /// A shard of the same log must tell the same of groups of the consumer protocol and of all offsets: at any moment,
     /// for of them everything is in records. With `isQuiet`, of classic groups as well, and after the log was cleaned.
     func checkReplay(isQuiet: Bool = false) {

@@ -44,9 +44,7 @@ extension SimulatedCoordinator {
         let number = self.world.nextRequestNumber()
         let hadMembers = !self.members(of: group).isEmpty
         let request = self.request(attempt, group: group, number: number)
-        let effects = self.administer { shard, _, environment in
-            shard.commitOffsets(request, self.call(number, version: 10, client: "admin"), environment)
-        }
+        let effects = self.administer { $0.commitOffsets(request, $1, $2) }
         guard case .commit(let response)? = effects.answers.first?.answer else {
             return self.world.fail("a commit of an administrator was not answered")
         }
@@ -54,6 +52,7 @@ extension SimulatedCoordinator {
         if !accepted.isEmpty, hadMembers {
             return self.world.fail("\(self.world.groupIDs[group]) has members, and an administrator's commit was taken")
         }
+        if !accepted.isEmpty { self.world.tally.note(.reset) }
         for (partition, offset) in accepted {
             self.note(offset, metadata: "request \(number)", of: CommitTruth.Key(group: group, partition))
         }
@@ -113,9 +112,7 @@ extension SimulatedCoordinator {
     /// A commit was taken: it must have come from a member of this generation.
     private func checkFence(_ attempt: CommitAttempt, _ group: Int, _ members: [String: MemberFacts]?) {
         let id = self.world.groupIDs[group]
-        if let generation = self.generations[id], !self.isConsumer(group), attempt.epoch < generation,
-            self.downgrades[id] != generation
-        {
+        if let generation = self.generations[id], !self.isConsumer(group), attempt.epoch < generation {
             return self.world.fail(
                 "\(id) is at generation \(generation) and took a commit of \(attempt.memberID), generation "
                     + "\(attempt.epoch)")
@@ -221,6 +218,7 @@ extension SimulatedCoordinator {
             return self.world.fail("OffsetDelete was not answered")
         }
         for partition in response.topics.flatMap(\.partitions) where partition.errorCode == 0 {
+            self.world.tally.note(.deletedOffsets)
             self.forget(CommitTruth.Key(group: group, slot: slot, index: partition.partitionIndex))
         }
     }
@@ -235,6 +233,7 @@ extension SimulatedCoordinator {
             return -1
         }
         if response.errorCode != 0 { return response.errorCode }
+        self.world.tally.note(.deletedGroup)
         if hadMembers { self.world.fail("\(self.world.groupIDs[group]) was deleted with members in it") }
         for key in self.truth.keys where key.group == group { self.forget(key) }
         return 0
@@ -259,6 +258,7 @@ extension SimulatedCoordinator {
                     "the offset of \(key.topic)-\(key.partition) in \(key.group) expired, and \(reader) reads the topic"
                 )
             }
+            self.world.tally.note(.expiredOffsets)
             self.forget(truth)
         }
     }
@@ -275,6 +275,7 @@ extension SimulatedCoordinator {
             shard.forgetTopics(due.map { SimulatedTopics.names[$0] }, environment)
         }
         for key in self.truth.keys where due.contains(key.slot) { self.forget(key) }
+        self.world.tally.note(.forgottenTopic)
         for slot in due { self.noteForgotten(slot) }
     }
 }

@@ -32,9 +32,6 @@ final class SimulatedCoordinator {
     private var scheduledWakeUp = Int64.max
     /// The highest generation that a JoinGroup was answered with, or that is in the log, for each classic group.
     private(set) var generations: [String: Int32] = [:]
-    /// The generation with which a group that has members became a classic one. Until its first rebalance each of them
-    /// goes by the epoch that it had in the consumer group.
-    private(set) var downgrades: [String: Int32] = [:]
     /// Topics that were deleted, until it is durable that their offsets are forgotten.
     private(set) var unforgotten: [Int: Int] = [:]
 
@@ -62,7 +59,7 @@ final class SimulatedCoordinator {
         case .sync(let request): self.take(self.shard.syncGroup(request, call, self.environment))
         case .heartbeat(let request): self.take(self.shard.heartbeat(request, call, self.environment))
         case .leave(let request): self.take(self.shard.leaveGroup(request, call, self.environment))
-        case .consumerHeartbeat(let request):
+        case .consumerHeartbeat(let request, _):
             self.world.ledger.reported(request, by: envelope)
             self.take(self.shard.consumerHeartbeat(request, call, self.environment))
         case .commit(let attempt): self.commit(attempt, envelope)
@@ -76,6 +73,7 @@ final class SimulatedCoordinator {
         guard self.isUp else { return }
         let parked = self.outstanding.values.filter { $0.client == client && $0.connection == connection }
         for envelope in parked.sorted(by: { $0.number < $1.number }) {
+            self.world.tally.note(.abandonedRequest)
             self.world.trace { "abandons \(envelope.number)" }
             let group = self.world.groupIDs[self.world.client(client).group]
             self.take(self.shard.abandon(RequestToken(envelope.number), group: group, self.environment))
@@ -90,7 +88,7 @@ final class SimulatedCoordinator {
     func administer(_ act: (inout GroupShard, GroupCall, GroupEnvironment) -> GroupEffects) -> GroupEffects {
         let call = self.call(self.world.nextRequestNumber(), version: .max, client: "admin")
         let effects = act(&self.shard, call, self.environment)
-        self.take(effects, isAdministration: true)
+        self.take(effects, administrator: call.token)
         self.setTimer()
         return effects
     }
@@ -105,11 +103,12 @@ final class SimulatedCoordinator {
 
     /// Appends the records, and sends or holds the answers.
     ///
-    /// - Parameter isAdministration: The answers are nobody's.
-    func take(_ effects: GroupEffects, isAdministration: Bool = false) {
+    /// - Parameter administrator: Whose answer is nobody's: a request that no client made.
+    func take(_ effects: GroupEffects, administrator: RequestToken? = nil) {
         if !effects.records.isEmpty {
             if let wrong = self.shadow.apply(effects.records) { return self.world.fail(wrong) }
             self.noteGenerations(effects.records)
+            self.world.tally.note(effects.records)
             for record in effects.records {
                 if case .offsetCommit = record { continue }
                 self.lastBatch[record.groupID] = self.log.lastSequence + 1
@@ -123,8 +122,9 @@ final class SimulatedCoordinator {
             }
             self.world.trace { "  appends \(effects.records.map(\.summary)) as \(self.log.lastSequence)" }
         }
-        if isAdministration { return }
         for answered in effects.answers {
+            self.world.tally.note(answered.answer)
+            if answered.token == administrator { continue }
             guard let envelope = self.outstanding.removeValue(forKey: answered.token.rawValue) else {
                 return self.world.fail("request \(answered.token.rawValue) was answered twice, or never made")
             }
@@ -167,10 +167,12 @@ final class SimulatedCoordinator {
         // A group of that name may begin with its first generation again.
         for case .consumerGroup(let key, nil) in records { self.generations[key.groupID] = nil }
         for case .classicGroup(let key, let value) in records {
-            if let value, !value.members.isEmpty, records.contains(where: { $0.endsConsumerGroup(key.group) }) {
-                self.downgrades[key.group] = value.generation
+            // One without a leader was a consumer group: until they join, its members go by the epochs that they had.
+            guard let value, value.leader != nil || value.members.isEmpty else {
+                self.generations[key.group] = nil
+                continue
             }
-            if let value { self.note(value.generation, of: key.group) } else { self.generations[key.group] = nil }
+            self.note(value.generation, of: key.group)
         }
     }
 
@@ -196,7 +198,8 @@ final class SimulatedCoordinator {
     private func setTimer() {
         guard let at = self.shard.nextWakeUp, at < self.scheduledWakeUp else { return }
         self.scheduledWakeUp = at
-        self.world.schedule(.wakeUp(life: self.life), at: max(at, self.world.now) + self.world.random(0...20))
+        let late = self.world.random(0...(self.world.isCalm ? 20 : self.world.plan.timerLateMsMax))
+        self.world.schedule(.wakeUp(life: self.life), at: max(at, self.world.now) + late)
     }
 
     func timerFired() {
@@ -227,10 +230,14 @@ final class SimulatedCoordinator {
         let kept = self.world.draw { self.log.crash(now: self.world.now, using: &$0) }
         self.world.trace { "the coordinator crashes and keeps \(kept) of \(last) batches" }
         self.truth.lose(after: kept)
-        if self.world.oneIn(2) { self.world.draw { self.log.compact(using: &$0) } }
+        self.world.tally.note(.crash)
+        if kept < last { self.world.tally.note(.lostBatches) }
+        if self.world.oneIn(2) {
+            self.world.draw { self.log.compact(using: &$0) }
+            self.world.tally.note(.cleanedLog)
+        }
         self.shadow = GroupShadow()
         self.generations = [:]
-        self.downgrades = [:]
         self.lastBatch = [:]
         do {
             let records = try self.log.records()
@@ -270,11 +277,5 @@ extension GroupAnswer {
         case .consumerHeartbeat(let response): response.errorCode == 0 && response.assignment != nil
         default: false
         }
-    }
-}
-
-extension CoordinatorRecord {
-    fileprivate func endsConsumerGroup(_ id: String) -> Bool {
-        if case .consumerGroup(let key, nil) = self { key.groupID == id } else { false }
     }
 }

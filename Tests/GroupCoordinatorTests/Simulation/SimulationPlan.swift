@@ -32,6 +32,8 @@ struct SimulationPlan {
     let latencyMsMax: Int64
     /// The log takes up to that long until a batch is durable.
     let flushMsMax: Int64
+    /// The coordinator's timer fires up to that much too late.
+    let timerLateMsMax: Int64
     /// How many in 100 of the things done concern the coordinator.
     let crashesPercent: Int
     let heartbeatMs: Int64 = 1_500
@@ -51,6 +53,7 @@ struct SimulationPlan {
         self.lossOneIn = [0, 500, 100, 30][Int.random(in: 0..<4, using: &random)]
         self.latencyMsMax = [2, 20, 200, 1_500][Int.random(in: 0..<4, using: &random)]
         self.flushMsMax = [0, 5, 50, 1_000][Int.random(in: 0..<4, using: &random)]
+        self.timerLateMsMax = random.oneIn(4) ? 2_000 : 20
         self.crashesPercent = [0, 2, 10][Int.random(in: 0..<3, using: &random)]
         self.sessionTimeoutMs = Int32.random(in: 6_000...9_000, using: &random)
         self.rebalanceTimeoutMs = Int32.random(in: 4_000...10_000, using: &random)

@@ -16,7 +16,7 @@ extension SimulatedRequest {
         case .sync(let request): "SyncGroup(\(request.memberID), generation \(request.generationID))"
         case .heartbeat(let request): "Heartbeat(\(request.memberID), generation \(request.generationID))"
         case .leave(let request): "LeaveGroup(\(request.members.first?.memberID ?? ""))"
-        case .consumerHeartbeat(let request):
+        case .consumerHeartbeat(let request, _):
             "ConsumerGroupHeartbeat(\(request.memberID), epoch \(request.memberEpoch), owned "
                 + "\(text(request.topicPartitions.map { partitions($0.map { ($0.topicID, $0.partitions) }) })))"
         case .commit(let attempt):
