@@ -112,7 +112,9 @@ extension SimulatedCoordinator {
     /// A commit was taken: it must have come from a member of this generation.
     private func checkFence(_ attempt: CommitAttempt, _ group: Int, _ members: [String: MemberFacts]?) {
         let id = self.world.groupIDs[group]
-        if let generation = self.generations[id], !self.isConsumer(group), attempt.epoch < generation {
+        if let generation = self.generations[id], !self.isConsumer(group), attempt.epoch < generation,
+            self.downgrades[id] != generation
+        {
             return self.world.fail(
                 "\(id) is at generation \(generation) and took a commit of \(attempt.memberID), generation "
                     + "\(attempt.epoch)")

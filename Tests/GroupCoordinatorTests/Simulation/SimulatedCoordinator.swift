@@ -32,6 +32,8 @@ final class SimulatedCoordinator {
     private var scheduledWakeUp = Int64.max
     /// The highest generation that a JoinGroup was answered with, or that is in the log, for each classic group.
     private(set) var generations: [String: Int32] = [:]
+    /// The generation with which a group that has members became a classic one; an answer may have told it, too.
+    private(set) var downgrades: [String: Int32] = [:]
     /// Topics that were deleted, until it is durable that their offsets are forgotten.
     private(set) var unforgotten: [Int: Int] = [:]
 
@@ -170,6 +172,7 @@ final class SimulatedCoordinator {
             // One without a leader was a consumer group: until they join, its members go by the epochs that they had.
             guard let value, value.leader != nil || value.members.isEmpty else {
                 self.generations[key.group] = nil
+                self.downgrades[key.group] = value?.generation
                 continue
             }
             self.note(value.generation, of: key.group)
@@ -238,6 +241,7 @@ final class SimulatedCoordinator {
         }
         self.shadow = GroupShadow()
         self.generations = [:]
+        self.downgrades = [:]
         self.lastBatch = [:]
         do {
             let records = try self.log.records()
