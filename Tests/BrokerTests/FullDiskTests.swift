@@ -171,7 +171,9 @@ struct FullDiskTests {
         try await withBroker(fileSystem: files, diskSpace: disk.source) { broker in
             try await broker.createTopic("orders")
             #expect(try await Self.produceAnswer(broker, sequence: 0).errorCode == 0)
-            files.inject(.partialWrite(byteCount: 20, errorNumber: 28)) { $0.kind == .write }
+            files.inject(.partialWrite(byteCount: 20, errorNumber: 28)) {
+                $0.kind == .write && $0.path.contains("orders-0")
+            }
             let refused = try await Self.produceAnswer(broker, sequence: 1)
             #expect(ErrorCode(refused.errorCode) == .kafkaStorageError)
             #expect(refused.errorMessage?.contains("no room") == true, "\(refused.errorMessage ?? "")")
