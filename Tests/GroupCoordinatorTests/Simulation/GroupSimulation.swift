@@ -228,6 +228,8 @@ final class GroupSimulation {
         for number in self.alive {
             let client = self.clients[number]
             guard client.group == group, members[client.memberID] != nil else { continue }
+            // What it has unsubscribed from it may still have for a moment.
+            guard client.subscription.contains(slot) else { continue }
             if client.owned.contains(where: { $0.partition.slot == slot && self.topics.has($0.partition) }) {
                 return client.name
             }
