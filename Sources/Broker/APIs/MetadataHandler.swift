@@ -28,14 +28,19 @@ struct MetadataHandler: APIHandler {
     let context: RequestContext
 
     func answer(_ request: MetadataRequest) -> Answer<MetadataResponse> {
-        var request = request
-        request.topics = request.topics.map(Self.withoutRepeats)
+        let request = Self.withoutRepeats(request)
         let image = self.broker.metadata.image
         let missing = self.topicsToCreate(request, image)
         if missing.isEmpty { return .now(self.response(to: request, image)) }
 
         let created = self.broker.admin.run(on: self.context.eventLoop) { self.broker.autoCreateTopics(missing) }
         return .later(created.map { self.response(to: request, self.broker.metadata.image, creationErrors: $0) })
+    }
+
+    private static func withoutRepeats(_ request: MetadataRequest) -> MetadataRequest {
+        var request = request
+        request.topics = request.topics.map(Self.withoutRepeats)
+        return request
     }
 
     /// Each topic once, as in Kafka: a topic of many partitions named a million times would have an answer that no
