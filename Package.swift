@@ -19,6 +19,11 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+/// A product of a package that is fetched only with a trait: SwiftPM leaves out what no enabled trait asks for.
+func optional(_ product: String, _ package: String, trait: String) -> Target.Dependency {
+    .product(name: product, package: package, condition: .when(traits: [trait]))
+}
+
 let package = Package(
     name: "martlet",
     platforms: [.macOS(.v15)],
@@ -26,6 +31,19 @@ let package = Package(
         .executable(name: "martlet", targets: ["martlet"]),
         .library(name: "KafkaClient", targets: ["KafkaClient"]),
         .library(name: "MartletTestKit", targets: ["MartletTestKit"]),
+    ],
+    traits: [
+        .trait(name: "Broker", description: "The `martlet` binary: GRDB, configuration files, command line."),
+        .trait(name: "TLS", description: "KafkaClient speaks TLS, by swift-nio-ssl."),
+        .trait(name: "SCRAM", description: "KafkaClient logs in by SCRAM-SHA-256 and SCRAM-SHA-512, by swift-crypto."),
+        .trait(name: "Metrics", description: "KafkaClient reports to swift-metrics."),
+        .trait(name: "Tracing", description: "KafkaClient carries trace contexts in record headers."),
+        .trait(name: "ServiceLifecycle", description: "KafkaClient's producer and consumer are services."),
+        .trait(
+            name: "Client", description: "Everything that KafkaClient can do, and nothing of the broker.",
+            enabledTraits: ["TLS", "SCRAM", "Metrics", "Tracing", "ServiceLifecycle"]),
+        // Who works on Martlet builds all of it. Who uses the client says what they want: `traits: ["Client"]`.
+        .default(enabledTraits: ["Broker", "Client"]),
     ],
     dependencies: [
         // Event loops, byte buffers, sockets and sendfile: the whole network side.
@@ -42,6 +60,14 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         // SQLite, where the embedded metadata store lives. Imported by MetadataSQLite alone.
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        // TLS for the client's connections. Trait TLS.
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        // HMAC and SHA-2 for SCRAM. Trait SCRAM.
+        .package(url: "https://github.com/apple/swift-crypto.git", "3.12.3"..<"5.0.0"),
+        // The metrics API; back ends are chosen by the application. Trait Metrics.
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+        // The tracing API; back ends are chosen by the application. Trait Tracing.
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
     ],
     targets: [
         // Layer 0 to 2: the shared language of broker and client. No IO.
@@ -66,13 +92,13 @@ let package = Package(
         // Layer 4: adapters.
         .target(
             name: "MetadataSQLite",
-            dependencies: ["KafkaTypes", "ClusterMetadata", .product(name: "GRDB", package: "GRDB.swift")]
+            dependencies: ["KafkaTypes", "ClusterMetadata", optional("GRDB", "GRDB.swift", trait: "Broker")]
         ),
         .target(
             name: "ServeConfiguration",
             dependencies: [
-                "KafkaConfig", .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Yams", package: "Yams"),
+                "KafkaConfig", optional("Configuration", "swift-configuration", trait: "Broker"),
+                optional("Yams", "Yams", trait: "Broker"),
             ]
         ),
 
@@ -94,7 +120,14 @@ let package = Package(
         // The client: the shared language and NIO, nothing of the broker.
         .target(
             name: "KafkaClient",
-            dependencies: ["KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", nioCore, nioPosix, logging]
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", nioCore, nioPosix, logging,
+                optional("NIOSSL", "swift-nio-ssl", trait: "TLS"),
+                optional("Crypto", "swift-crypto", trait: "SCRAM"),
+                optional("Metrics", "swift-metrics", trait: "Metrics"),
+                optional("Tracing", "swift-distributed-tracing", trait: "Tracing"),
+                optional("ServiceLifecycle", "swift-service-lifecycle", trait: "ServiceLifecycle"),
+            ]
         ),
 
         // Layer 7: the one executable.
@@ -103,8 +136,8 @@ let package = Package(
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
                 "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", logging,
-                nioCore, nioPosix, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                nioCore, nioPosix, optional("UnixSignals", "swift-service-lifecycle", trait: "Broker"),
+                optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
         ),
 
@@ -137,7 +170,7 @@ let package = Package(
         .testTarget(
             name: "MetadataSQLiteTests",
             dependencies: [
-                "KafkaTypes", "ClusterMetadata", "MetadataSQLite", .product(name: "GRDB", package: "GRDB.swift"),
+                "KafkaTypes", "ClusterMetadata", "MetadataSQLite", optional("GRDB", "GRDB.swift", trait: "Broker"),
             ]
         ),
         .testTarget(name: "ServeConfigurationTests", dependencies: ["KafkaConfig", "ServeConfiguration"]),
@@ -159,7 +192,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "martlet", "KafkaTypes", "KafkaWire", "KafkaRecords", "KafkaClient", "CommitLog", nioCore,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
         ),
         // Starts the `martlet` that was built beside it and runs clients of others against it.
