@@ -36,7 +36,12 @@ enum ImportRules {
         "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging", "CPCRE2"]),
         "BrokerServer": Self.language.union(Self.decisions).union(Self.libc)
             .union(["Broker", "NIOPosix", "Logging", "Foundation"]),
-        "KafkaClient": Self.language.union(Self.libc).union(["NIOPosix", "Logging"]),
+        "KafkaClient": Self.language.union(Self.libc).union([
+            "NIOPosix", "Logging",
+            // Each behind the trait that fetches it.
+            "NIOSSL", "Crypto", "Metrics", "CoreMetrics", "Tracing", "Instrumentation", "ServiceContextModule",
+            "ServiceLifecycle",
+        ]),
         "martlet": Self.language.union(Self.decisions).union(Self.libc).union([
             "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "ArgumentParser",
             "NIOPosix", "UnixSignals", "Logging", "Foundation",

@@ -1,0 +1,2 @@
+import ServiceKit
+public func x() {}

@@ -1,0 +1,2 @@
+import OrderService
+x()

@@ -1,0 +1,4 @@
+import KafkaClient
+import GRDB
+import Hummingbird
+

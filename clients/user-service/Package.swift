@@ -1,0 +1,28 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "user-service",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "user-service", targets: ["user-service"]),
+        .library(name: "UserService", targets: ["UserService"]),
+    ],
+    dependencies: [
+        .package(path: "../service-kit"),
+        .package(name: "martlet", path: "../..", traits: ["Client"]),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+    ],
+    targets: [
+        .target(
+            name: "UserService",
+            dependencies: [
+                .product(name: "ServiceKit", package: "service-kit"),
+                .product(name: "KafkaClient", package: "martlet"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        .executableTarget(name: "user-service", dependencies: ["UserService"]),
+    ]
+)
