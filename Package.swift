@@ -113,7 +113,9 @@ let package = Package(
         .target(
             name: "BrokerServer",
             dependencies: [
-                "KafkaTypes", "KafkaWire", "KafkaRecords", "CommitLog", "Broker", nioCore, nioPosix, logging,
+                "KafkaTypes", "KafkaWire", "KafkaRecords", "CommitLog", "KafkaConfig", "ClusterMetadata", "Broker",
+                nioCore,
+                nioPosix, logging,
             ]
         ),
 
@@ -142,13 +144,36 @@ let package = Package(
         ),
 
         // What tests stand on: virtual clock, seeded randomness, a file system that fails on command.
-        .target(name: "MartletTestKit", dependencies: ["CommitLog"]),
+        .target(name: "SimulatedIO", dependencies: ["CommitLog"]),
+        // A broker in the process of a test, for everybody's tests.
+        .target(
+            name: "MartletTestKit",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
+                "ClusterMetadata", "Broker", "BrokerServer", "SimulatedIO", nioCore, nioPosix, logging,
+            ]
+        ),
 
         // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
         .executableTarget(name: "wiregen"),
 
         .testTarget(name: "TidyTests"),
-        .testTarget(name: "MartletTestKitTests", dependencies: ["MartletTestKit", "CommitLog"]),
+        .testTarget(name: "SimulatedIOTests", dependencies: ["SimulatedIO", "CommitLog"]),
+        .testTarget(
+            name: "MartletTestKitTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "MartletTestKit", nioCore,
+                nioPosix, logging,
+            ]
+        ),
+        // The client against a broker in the same process.
+        .testTarget(
+            name: "ClientBrokerTests",
+            dependencies: [
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "MartletTestKit", nioCore,
+                nioPosix, logging,
+            ]
+        ),
         .testTarget(name: "KafkaWireTests", dependencies: ["KafkaTypes", "KafkaWire", nioCore]),
         .testTarget(
             name: "KafkaMessagesTests",
@@ -157,14 +182,14 @@ let package = Package(
         .testTarget(name: "KafkaRecordsTests", dependencies: ["KafkaTypes", "KafkaRecords", nioCore]),
         .testTarget(
             name: "CommitLogTests",
-            dependencies: ["KafkaTypes", "KafkaRecords", "CommitLog", "MartletTestKit", nioCore, logging]
+            dependencies: ["KafkaTypes", "KafkaRecords", "CommitLog", "SimulatedIO", nioCore, logging]
         ),
         .testTarget(name: "KafkaConfigTests", dependencies: ["KafkaConfig"]),
         .testTarget(name: "ClusterMetadataTests", dependencies: ["KafkaTypes", "ClusterMetadata"]),
         .testTarget(
             name: "GroupCoordinatorTests",
             dependencies: [
-                "KafkaTypes", "KafkaWire", "KafkaMessages", "GroupCoordinator", "MartletTestKit", nioCore,
+                "KafkaTypes", "KafkaWire", "KafkaMessages", "GroupCoordinator", "SimulatedIO", nioCore,
             ]
         ),
         .testTarget(
@@ -178,7 +203,7 @@ let package = Package(
             name: "BrokerTests",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", "GroupCoordinator", "Broker", "MartletTestKit", nioCore, nioPosix, logging,
+                "ClusterMetadata", "GroupCoordinator", "Broker", "SimulatedIO", nioCore, nioPosix, logging,
             ]
         ),
         .testTarget(

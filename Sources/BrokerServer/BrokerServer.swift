@@ -33,13 +33,15 @@ public final class BrokerServer: Sendable {
 
     /// Binds every listener and serves `broker` on them.
     ///
+    /// - Parameter interceptor: sees requests before the broker does; for tests.
     /// - Throws: when an address cannot be bound; then none of them is.
     public static func start(
         _ broker: Broker,
         listeners: [ServerListener],
         options: ServerOptions,
         group: any EventLoopGroup,
-        logger: Logger
+        logger: Logger,
+        interceptor: (any ConnectionInterceptor)? = nil
     ) async throws -> BrokerServer {
         let limits = ConnectionLimits(maxFrameSize: options.maxFrameSize, maxIdle: options.maxIdle)
         let budget = RequestBudget(limit: options.maxQueuedBytes)
@@ -58,13 +60,14 @@ public final class BrokerServer: Sendable {
                 .childChannelOption(.maxMessagesPerRead, value: 1)
                 .childChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        guard connections.admit(channel, logger: logger) else {
+                        guard interceptor?.admits(channel) ?? true, connections.admit(channel, logger: logger) else {
                             throw ConnectionRefused()
                         }
                         let handler = ConnectionHandler(
                             broker: broker,
                             limits: limits,
                             budget: budget,
+                            interceptor: interceptor,
                             logger: logger
                         ) { channel in
                             ConnectionContext(

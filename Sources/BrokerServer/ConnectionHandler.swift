@@ -22,6 +22,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let broker: Broker
     private let limits: ConnectionLimits
     private let budget: RequestBudget
+    private let interceptor: (any ConnectionInterceptor)?
     private let makeConnection: (any Channel) -> ConnectionContext
     private let logger: Logger
     private var decoder: FrameDecoder
@@ -38,12 +39,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
         broker: Broker,
         limits: ConnectionLimits,
         budget: RequestBudget,
+        interceptor: (any ConnectionInterceptor)? = nil,
         logger: Logger,
         makeConnection: @escaping (any Channel) -> ConnectionContext
     ) {
         self.broker = broker
         self.limits = limits
         self.budget = budget
+        self.interceptor = interceptor
         self.logger = logger
         self.makeConnection = makeConnection
         self.decoder = FrameDecoder(maxFrameSize: limits.maxFrameSize)
@@ -129,7 +132,13 @@ extension ConnectionHandler {
         guard let connection = self.connection else { return }
         let outcome: Outcome
         do {
-            outcome = try self.broker.handle(frame, on: connection)
+            if let interceptor = self.interceptor {
+                outcome = try interceptor.answer(frame, from: context.channel, on: connection) {
+                    (frame) throws(WireError) in try self.broker.handle(frame, on: connection)
+                }
+            } else {
+                outcome = try self.broker.handle(frame, on: connection)
+            }
         } catch {
             return self.close(context, reason: "\(error)")
         }
@@ -204,6 +213,11 @@ extension ConnectionHandler {
     /// Queues a slice of a log file, which the kernel copies from the page cache to the socket.
     private func write(_ slice: LogSlice, _ context: ChannelHandlerContext) {
         do {
+            if slice.file?.descriptor == nil {
+                // The log is in memory, as that of a test may be.
+                context.write(self.wrapOutboundOut(.byteBuffer(try slice.bytes())), promise: nil)
+                return
+            }
             let region = try SliceRegion(slice)
             let sent = context.eventLoop.makePromise(of: Void.self)
             context.write(self.wrapOutboundOut(.fileRegion(region.fileRegion)), promise: sent)

@@ -8,7 +8,7 @@ import KafkaMessages
 import KafkaRecords
 import KafkaTypes
 import KafkaWire
-import MartletTestKit
+import SimulatedIO
 import NIOCore
 import Testing
 

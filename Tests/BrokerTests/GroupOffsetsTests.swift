@@ -6,7 +6,7 @@ import CommitLog
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 @testable import Broker

@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaRecords
-import MartletTestKit
+import SimulatedIO
 import NIOCore
 import Testing
 

@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaTypes
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 @testable import CommitLog

@@ -3,7 +3,7 @@
 
 import KafkaRecords
 import KafkaTypes
-import MartletTestKit
+import SimulatedIO
 import NIOCore
 import Synchronization
 import Testing

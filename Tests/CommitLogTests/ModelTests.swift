@@ -4,7 +4,7 @@
 import CommitLog
 import KafkaRecords
 import KafkaTypes
-import MartletTestKit
+import SimulatedIO
 import NIOCore
 import Testing
 

@@ -46,7 +46,10 @@ enum ImportRules {
             "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "ArgumentParser",
             "NIOPosix", "UnixSignals", "Logging", "Foundation",
         ]),
-        "MartletTestKit": Self.libc.union(["KafkaTypes", "KafkaRecords", "CommitLog", "NIOCore"]),
+        "SimulatedIO": Self.libc.union(["CommitLog"]),
+        "MartletTestKit": Self.language.union(Self.decisions).union(Self.libc).union([
+            "Broker", "BrokerServer", "SimulatedIO", "NIOPosix", "Logging", "Dispatch",
+        ]),
         "wiregen": Self.libc.union(["Foundation"]),
     ]
 

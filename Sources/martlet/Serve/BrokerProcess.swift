@@ -22,9 +22,6 @@ struct BrokerProcess {
     /// Threads that wait for the disk on behalf of fetches; what is in memory is found without them.
     static let readerThreads = 2
 
-    /// Bytes of requests under way on all connections, where `queued.max.request.bytes` does not say.
-    static let queuedRequestBytes = 128 << 20
-
     private let loaded: LoadedConfiguration
     private let logger: Logger
 
@@ -47,36 +44,26 @@ struct BrokerProcess {
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
         )
-        let server: BrokerServer
+        let addresses: [SocketAddress]
         do {
-            server = try await BrokerServer.start(
-                opened.broker,
-                listeners: try Self.listeners(of: config),
-                options: Self.options(of: config),
-                group: group,
-                logger: self.logger
-            )
+            addresses = try await opened.host.serve(on: group)
         } catch {
             // Nothing was written: the next start need not recover.
             try await self.close(opened)
             throw error
         }
-        let housekeeping = try await opened.broker.startHousekeeping(on: group.next()).get()
-        let image = opened.metadata.image
+        let image = opened.host.metadata.image
         self.logger.info(
             "ready",
             metadata: [
-                "listeners": "\(server.boundAddresses.map(Self.text).joined(separator: ","))",
+                "listeners": "\(addresses.map(Self.text).joined(separator: ","))",
                 "cluster": "\(image.clusterID)", "node": "\(config.nodeID)", "data": "\(opened.directory)",
                 "open-files-max": "\(openFiles)", "topics": "\(image.topicCount)",
                 "partitions": "\(image.partitionCount)",
             ]
         )
 
-        await self.serve(until: signals, server) {
-            try? await housekeeping.stop().get()
-            await server.shutDown(grace: Self.drainGrace)
-        }
+        await self.serve(until: signals, opened.host)
         try await self.close(opened)
         try await group.shutdownGracefully()
         self.logger.info("stopped; the shutdown was clean")
@@ -86,13 +73,12 @@ struct BrokerProcess {
     private struct Opened: Sendable {
         let directory: String
         let store: SQLiteMetadataStore
-        let metadata: MetadataController
-        let broker: Broker
+        let host: BrokerHost
     }
 
     private func open(_ config: BrokerConfig) throws -> Opened {
         guard let directory = config.logDirs.first, config.logDirs.count == 1 else {
-            throw StartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
+            throw BrokerStartError("log.dirs names \(config.logDirs.count) directories; Martlet keeps its data in one")
         }
         var journal = Journal.Options()
         journal.seed = .random(in: 0 ... .max)
@@ -108,16 +94,9 @@ struct BrokerProcess {
             path: "\(directory)/\(SQLiteMetadataStore.fileName)",
             makesRoom: { reserve.give() }
         )
-        let metadata = try MetadataController(
-            store: store,
-            nodeID: NodeID(config.nodeID),
-            clusterID: config.clusterID,
-            generator: SystemRandomNumberGenerator()
-        )
-        try self.claim(logs, for: metadata.image)
-        let broker = try Broker(
+        var parts = BrokerHost.Parts(
             config: config,
-            metadata: metadata,
+            store: store,
             logs: logs,
             threads: BrokerThreads(
                 io: config.numIOThreads ?? ProcessEnvironment.processorCount,
@@ -127,16 +106,16 @@ struct BrokerProcess {
                 wallMilliseconds: { ProcessEnvironment.wallMilliseconds() },
                 monotonicNanoseconds: { ProcessEnvironment.monotonicNanoseconds() }
             ),
-            logger: self.logger,
-            reserve: reserve
+            logger: self.logger
         )
-        return Opened(directory: directory, store: store, metadata: metadata, broker: broker)
+        parts.reserve = reserve
+        return Opened(directory: directory, store: store, host: try BrokerHost.open(parts))
     }
 
     /// Closes the logs and the metadata, on a thread that may wait for the disk.
     private func close(_ opened: Opened) async throws {
         do {
-            try await Self.blocking { try opened.broker.shutDown() }
+            try await Self.blocking { try opened.host.close() }
         } catch {
             try? opened.store.close()
             throw error
@@ -144,11 +123,10 @@ struct BrokerProcess {
         try opened.store.close()
     }
 
-    /// Runs `drain` at the first signal; at the second, connections are closed with what they have under way.
+    /// Drains the broker at the first signal; at the second, connections are closed with what they have under way.
     private func serve(
         until signals: UnixSignalsSequence,
-        _ server: BrokerServer,
-        drain: @escaping @Sendable () async -> Void
+        _ host: BrokerHost
     ) async {
         let (stopRequests, stop) = AsyncStream<Void>.makeStream()
         await withTaskGroup(of: Void.self) { tasks in
@@ -159,13 +137,13 @@ struct BrokerProcess {
                         isStopping ? "stopping without waiting for requests under way" : "stopping",
                         metadata: ["signal": "\(signal)"]
                     )
-                    if isStopping { server.closeConnections() }
+                    if isStopping { host.closeConnections() }
                     isStopping = true
                     stop.finish()
                 }
             }
             for await _ in stopRequests {}
-            await drain()
+            await host.drain(grace: Self.drainGrace)
             tasks.cancelAll()
         }
     }
@@ -180,61 +158,8 @@ struct BrokerProcess {
 }
 
 extension BrokerProcess {
-    /// Writes down whose directory this is, or checks it: logs of another cluster must not be served as ours.
-    private func claim(_ logs: LogDirectory, for image: ClusterImage) throws {
-        if let found = try logs.metaProperties() {
-            if found.clusterID == image.clusterID, found.nodeID == image.nodeID { return }
-            throw StartError(
-                """
-                \(logs.path) belongs to node \(found.nodeID) of cluster \(found.clusterID), but this broker is node \
-                \(image.nodeID) of cluster \(image.clusterID): use its own data directory, or an empty one
-                """
-            )
-        }
-        var generator = SystemRandomNumberGenerator()
-        try logs.writeMetaProperties(
-            MetaProperties(
-                clusterID: image.clusterID,
-                nodeID: image.nodeID,
-                directoryID: .random(using: &generator)
-            )
-        )
-    }
-
-    /// The listeners, each with the advertised address of its name, if there is one.
-    private static func listeners(of config: BrokerConfig) throws -> [ServerListener] {
-        config.listeners.map { listener in
-            let advertised = config.advertisedListeners.first { $0.name == listener.name }
-            return ServerListener(
-                name: listener.name,
-                host: listener.host,
-                port: Int(listener.port),
-                advertised: advertised.map { Endpoint(host: $0.host, port: Int32($0.port)) }
-            )
-        }
-    }
-
-    private static func options(of config: BrokerConfig) -> ServerOptions {
-        ServerOptions(
-            maxFrameSize: config.socketRequestMaxBytes,
-            maxQueuedBytes: config.queuedMaxRequestBytes ?? Self.queuedRequestBytes,
-            maxIdle: config.connectionsMaxIdleMs < 0 ? nil : .milliseconds(config.connectionsMaxIdleMs),
-            maxConnections: config.maxConnections,
-            maxConnectionsPerIP: config.maxConnectionsPerIP
-        )
-    }
-
     /// `127.0.0.1:9092`, `[::1]:9092`.
     private static func text(_ address: SocketAddress) -> String {
         Endpoint(host: address.ipAddress ?? "", port: Int32(address.port ?? 0)).description
-    }
-}
-
-/// Why the broker does not start.
-struct StartError: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) {
-        self.description = description
     }
 }

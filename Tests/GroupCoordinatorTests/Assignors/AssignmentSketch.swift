@@ -3,7 +3,7 @@
 
 import GroupCoordinator
 import KafkaTypes
-import MartletTestKit
+import SimulatedIO
 
 /// Groups as tests write them down: topics are numbers, assignments are lines of text.
 struct AssignmentSketch {

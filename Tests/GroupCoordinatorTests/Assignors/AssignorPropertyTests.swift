@@ -3,7 +3,7 @@
 
 import GroupCoordinator
 import KafkaTypes
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 /// What holds for every group. A failure names the seed: give it to `arguments` alone to see it again.

@@ -4,7 +4,7 @@
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 @testable import GroupCoordinator

@@ -4,7 +4,7 @@
 import GroupCoordinator
 import KafkaTypes
 import KafkaWire
-import MartletTestKit
+import SimulatedIO
 
 /// Groups of consumers, a coordinator, the network between them and somebody who breaks things, all from one seed, in
 /// virtual time, on one thread.

@@ -3,7 +3,7 @@
 
 import KafkaMessages
 import KafkaWire
-import MartletTestKit
+import SimulatedIO
 import NIOCore
 
 @testable import GroupCoordinator

@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import GroupCoordinator
-import MartletTestKit
+import SimulatedIO
 
 /// What kind of simulation a seed is: how many take part, how rough it gets.
 struct SimulationPlan {

@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import CommitLog
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 /// What a loss of power keeps, may take, and must be seen to take now and then.

@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import CommitLog
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 extension LogFile {

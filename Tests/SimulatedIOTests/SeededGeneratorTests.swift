@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-import MartletTestKit
+import SimulatedIO
 import Testing
 
 @Suite struct SeededGeneratorTests {
