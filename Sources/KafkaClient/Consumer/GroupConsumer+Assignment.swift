@@ -17,7 +17,7 @@ extension GroupConsumer {
 
     /// Goes from what is read to what is to be read. What is taken away is committed before the coordinator hears that
     /// it is free; reading of the rest stops for no longer than that takes to begin.
-    func reconcile(_ reconciliation: GroupMembership.Reconciliation) async {
+    func reconcile(_ reconciliation: MembershipReconciliation) async {
         let number = reconciliation.number
         guard self.state.withLock({ $0.membership.isUnderWay(number) }) else { return }
         if !reconciliation.revoked.isEmpty {
@@ -77,9 +77,9 @@ extension GroupConsumer {
         let pending = self.state.withLock(\.pending)
         guard !pending.isEmpty else { return }
         do {
-            try await self.learnNames(of: Set(pending.map(\.topicID)))
+            try await self.learnNames(of: Set(pending.compactMap(\.topicID)))
             let named = self.state.withLock { state in
-                var named: [TopicPartition: GroupMembership.Partition] = [:]
+                var named: [TopicPartition: GroupPartition] = [:]
                 for partition in pending { if let name = state.name(partition) { named[name] = partition } }
                 return named
             }
@@ -92,7 +92,7 @@ extension GroupConsumer {
     }
 
     private func begin(
-        _ beginnings: [TopicPartition: Beginning], _ named: [TopicPartition: GroupMembership.Partition]
+        _ beginnings: [TopicPartition: Beginning], _ named: [TopicPartition: GroupPartition]
     ) async {
         await self.stopReading()
         let begun = self.state.withLock { state in
@@ -245,7 +245,10 @@ extension GroupConsumer {
 
 extension GroupConsumer.State {
     /// The partition by name; nil while that is not known.
-    func name(_ partition: GroupMembership.Partition) -> TopicPartition? {
-        self.names[partition.topicID].map { TopicPartition(topic: $0, partition: partition.index) }
+    func name(_ partition: GroupPartition) -> TopicPartition? {
+        if let named = partition.named { return named }
+        return partition.topicID.flatMap { self.names[$0] }.map {
+            TopicPartition(topic: $0, partition: partition.index)
+        }
     }
 }

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-import KafkaMessages
 import KafkaTypes
 import KafkaWire
 import Synchronization
 
 extension GroupConsumer {
-    /// How long the answer to a heartbeat may take. The coordinator answers at once: it is stuck, or gone.
-    private static let heartbeatTimeout = Duration.seconds(10)
-
     /// Sends heartbeats when the membership says so, until it has ended.
     func sendHeartbeats() async {
         while true {
@@ -18,11 +14,12 @@ extension GroupConsumer {
                 return
             case .wait(let untilMs):
                 await self.sleep(untilMs: untilMs)
-            case .send(let request):
+            case .send(let request, let timeout):
                 do {
-                    let response = try await self.send(request)
+                    let answer = try await self.coordination.carryOut(
+                        request, of: self.configuration.groupID, timeout: timeout)
                     self.react { state in
-                        state.membership.answered(response, nowMs: self.nowMs, using: &state.generator)
+                        state.membership.answered(answer, nowMs: self.nowMs, using: &state.generator)
                     }
                 } catch {
                     // This task is never cancelled, and nothing else is thrown.
@@ -35,24 +32,8 @@ extension GroupConsumer {
         }
     }
 
-    private func send(_ request: ConsumerGroupHeartbeatRequest) async throws -> ConsumerGroupHeartbeatResponse {
-        let groupID = self.configuration.groupID
-        guard let coordinator = try await self.coordination.findCoordinators(of: [groupID])[groupID]?.get() else {
-            throw KafkaCluster.missing(groupID, api: "FindCoordinator")
-        }
-        let connection = try await self.coordination.advertisedConnection(to: coordinator.address)
-        // In version 0 the broker makes up the member id, and a lost answer leaves a dead member behind.
-        guard let served = connection.versions[.consumerGroupHeartbeat], served.upperBound >= 1 else {
-            throw KafkaClientError(
-                .unsupportedVersion,
-                "\(coordinator.address) does not serve groups of the consumer protocol (KIP-848): it takes Kafka 4.0 or"
-                    + " newer, or Martlet")
-        }
-        return try await connection.send(request, versions: 1...Int16.max, timeout: Self.heartbeatTimeout)
-    }
-
     /// Lets something happen to the membership, and does what follows from it.
-    func react(_ event: (inout State) -> GroupMembership.Reaction) {
+    func react(_ event: (inout State) -> MembershipReaction) {
         let (reaction, lost) = self.state.withLock { state in
             let reaction = event(&state)
             guard case .lose = reaction else { return (reaction, [TopicPartition]()) }

@@ -20,7 +20,7 @@ import Synchronization
 public final class GroupConsumer: Sendable {
     /// What happened, for the main task.
     enum Signal: Sendable {
-        case reconcile(GroupMembership.Reconciliation)
+        case reconcile(MembershipReconciliation)
         case lost([TopicPartition], KafkaClientError)
         case commit
         /// Reading has ended by itself. The number is that of the reading.
@@ -40,7 +40,7 @@ public final class GroupConsumer: Sendable {
         var membership: GroupMembership
         var offsets = OffsetTracker()
         /// Assigned, and not read yet: names or offsets are not known.
-        var pending: Set<GroupMembership.Partition> = []
+        var pending: Set<GroupPartition> = []
         /// Names of topics that were assigned. An id never gets another name.
         var names: [TopicID: String] = [:]
         var reader: Task<Void, Never>?

@@ -12,52 +12,12 @@ import KafkaWire
 ///        ▲                  │
 ///        └──────fenced──────┘         a refusal that will not go away: ended
 ///
-/// A driver asks ``step(nowMs:)`` what to do, sends what it is told to, and reports what came of it; one heartbeat is on
-/// its way at a time. Times are milliseconds of any clock that only goes forward.
-///
-/// Invariants:
-/// - The coordinator is told that partitions were given up only after ``released(_:nowMs:)``, that is, when nobody reads
-///   them any more and their offsets are committed.
-/// - One reconciliation is under way at a time; assignments that come meanwhile wait, and only the last one counts.
-/// - After a heartbeat that failed, the next one says everything, since nobody knows what arrived.
-struct GroupMembership: Sendable {
-    /// A partition as assignments name it.
-    struct Partition: Hashable, Comparable, Sendable {
-        var topicID: TopicID
-        var index: PartitionIndex
-
-        static func < (lhs: Partition, rhs: Partition) -> Bool {
-            (lhs.topicID, lhs.index) < (rhs.topicID, rhs.index)
-        }
-    }
-
-    /// The way from what the member has to what it is to have.
-    struct Reconciliation: Equatable, Sendable {
-        /// Tells one from those before a member was fenced.
-        var number: Int
-        /// To be given up before anything is reported.
-        var revoked: Set<Partition>
-        var added: Set<Partition>
-    }
-
-    /// What the driver does next.
-    enum Step {
-        case send(ConsumerGroupHeartbeatRequest)
-        case wait(untilMs: Int64)
-        case ended
-    }
-
-    /// What an answer, or its absence, means to the driver.
-    enum Reaction {
-        case none
-        case reconcile(Reconciliation)
-        /// The coordinator has given everything that the member had to others. It joins again by itself.
-        case lose(KafkaClientError)
-        /// The heartbeat is repeated by itself.
-        case retry(KafkaClientError)
-        /// The membership has ended for a reason that does not go away.
-        case fail(KafkaClientError)
-    }
+/// How it is driven is told by ``Membership``. Its own invariant, beside those of every membership: after a heartbeat
+/// that failed, the next one says everything, since nobody knows what arrived.
+struct GroupMembership: Membership {
+    typealias Partition = GroupPartition
+    typealias Reconciliation = MembershipReconciliation
+    typealias Reaction = MembershipReaction
 
     private enum Phase {
         case joining, member, leaving, ended
@@ -71,6 +31,8 @@ struct GroupMembership: Sendable {
     /// As the wire says that a member leaves, or that a static member leaves for a while.
     private static let leaveEpoch: Int32 = -1
     private static let staticLeaveEpoch: Int32 = -2
+    /// How long the answer to a heartbeat may take. The coordinator answers at once: it is stuck, or gone.
+    private static let heartbeatTimeout = Duration.seconds(10)
 
     private let groupID: String
     private let subscription: GroupConsumerConfiguration
@@ -92,6 +54,8 @@ struct GroupMembership: Sendable {
     private var sendsEverything = true
     private var toldOwned: Set<Partition> = []
     private var toldWeight: Int32?
+    /// A heartbeat is on its way, or was abandoned: the coordinator may know the member.
+    private var isAwaiting = false
     private var isLeaveSent = false
 
     private var nextHeartbeatMs: Int64 = 0
@@ -107,25 +71,25 @@ struct GroupMembership: Sendable {
         self.retry = retry
     }
 
-    /// The member may fetch and commit offsets.
     var isMember: Bool { self.epoch > 0 }
 
     // MARK: What the driver asks
 
-    /// What to do now. A request that it returns counts as sent: its end has to be reported.
-    mutating func step(nowMs: Int64) -> Step {
+    mutating func step(nowMs: Int64) -> MembershipStep {
         switch self.phase {
         case .ended:
             return .ended
         case .leaving:
-            guard self.hasJoined, !self.isLeaveSent else {
+            guard self.hasJoined || self.isAwaiting, !self.isLeaveSent else {
                 self.phase = .ended
                 return .ended
             }
             self.isLeaveSent = true
-            return .send(self.leaveRequest)
+            return .send(.consumerHeartbeat(self.leaveRequest), timeout: Self.heartbeatTimeout)
         case .joining, .member:
-            return nowMs < self.nextHeartbeatMs ? .wait(untilMs: self.nextHeartbeatMs) : .send(self.heartbeat())
+            guard nowMs >= self.nextHeartbeatMs else { return .wait(untilMs: self.nextHeartbeatMs) }
+            self.isAwaiting = true
+            return .send(.consumerHeartbeat(self.heartbeat()), timeout: Self.heartbeatTimeout)
         }
     }
 
@@ -168,9 +132,10 @@ struct GroupMembership: Sendable {
     private static func wire(_ partitions: Set<Partition>) -> [ConsumerGroupHeartbeatRequest.TopicPartitions] {
         var topics: [ConsumerGroupHeartbeatRequest.TopicPartitions] = []
         for partition in partitions.sorted() {
-            if topics.last?.topicID != partition.topicID {
+            guard let topicID = partition.topicID else { continue }
+            if topics.last?.topicID != topicID {
                 var topic = ConsumerGroupHeartbeatRequest.TopicPartitions()
-                topic.topicID = partition.topicID
+                topic.topicID = topicID
                 topics.append(topic)
             }
             topics[topics.count - 1].partitions.append(partition.index.rawValue)
@@ -180,10 +145,13 @@ struct GroupMembership: Sendable {
 
     // MARK: What happens
 
-    /// The coordinator has answered the heartbeat that was sent last.
     mutating func answered(
-        _ response: ConsumerGroupHeartbeatResponse, nowMs: Int64, using generator: inout some RandomNumberGenerator
+        _ answer: MembershipAnswer, nowMs: Int64, using generator: inout some RandomNumberGenerator
     ) -> Reaction {
+        guard case .consumerHeartbeat(let response) = answer else {
+            preconditionFailure("a member of the consumer protocol asks for nothing but heartbeats")
+        }
+        self.isAwaiting = false
         if self.isLeaveSent || self.phase == .ended {
             self.phase = .ended
             return .none
@@ -205,10 +173,10 @@ struct GroupMembership: Sendable {
         }
     }
 
-    /// The heartbeat that was sent last was not answered.
     mutating func failed(
         _ error: KafkaClientError, nowMs: Int64, using generator: inout some RandomNumberGenerator
     ) -> Reaction {
+        self.isAwaiting = false
         if self.isLeaveSent || self.phase == .ended {
             self.phase = .ended
             return .none
@@ -313,8 +281,6 @@ struct GroupMembership: Sendable {
 
     // MARK: What the driver decides
 
-    /// Nobody reads the partitions that were to be given up any more, and their offsets are committed: the coordinator
-    /// is told at once. Does nothing for a reconciliation from before the member was fenced.
     mutating func released(_ number: Int, nowMs: Int64) -> Reaction {
         guard let done = self.reconciliation, done.number == number else { return .none }
         self.owned = self.owned.subtracting(done.revoked).union(done.added)
@@ -323,16 +289,17 @@ struct GroupMembership: Sendable {
         return self.reconcileIfNeeded()
     }
 
-    /// The reconciliation has begun and is not done, and the member was not fenced since.
     func isUnderWay(_ number: Int) -> Bool { self.reconciliation?.number == number }
 
-    /// What the member can carry beside the others has changed: the coordinator is told at once.
-    mutating func setWeight(_ weight: Int32, nowMs: Int64) {
-        self.weight = weight
+    mutating func checkSoon(nowMs: Int64) {
         if self.failures == 0, self.phase == .member { self.nextHeartbeatMs = nowMs }
     }
 
-    /// The next step is to leave the group. What is committed after this is refused.
+    mutating func setWeight(_ weight: Int32, nowMs: Int64) {
+        self.weight = weight
+        self.checkSoon(nowMs: nowMs)
+    }
+
     mutating func leave() {
         if self.phase != .ended { self.phase = .leaving }
     }

@@ -34,7 +34,11 @@ import Testing
 
         /// The request that is due now; nil when none is.
         func due() -> Request? {
-            if case .send(let request) = self.membership.step(nowMs: self.nowMs) { request } else { nil }
+            if case .send(.consumerHeartbeat(let request), _) = self.membership.step(nowMs: self.nowMs) {
+                request
+            } else {
+                nil
+            }
         }
 
         /// When the next heartbeat is due, from now, in milliseconds; nil when one is due or none ever is.
@@ -59,13 +63,13 @@ import Testing
                 assignment.topicPartitions = [topic]
                 response.assignment = assignment
             }
-            return self.membership.answered(response, nowMs: self.nowMs, using: &self.generator)
+            return self.membership.answered(.consumerHeartbeat(response), nowMs: self.nowMs, using: &self.generator)
         }
 
         func refuse(_ errorCode: ErrorCode) -> GroupMembership.Reaction {
             var response = ConsumerGroupHeartbeatResponse()
             response.errorCode = errorCode.rawValue
-            return self.membership.answered(response, nowMs: self.nowMs, using: &self.generator)
+            return self.membership.answered(.consumerHeartbeat(response), nowMs: self.nowMs, using: &self.generator)
         }
 
         func fail(_ code: KafkaClientError.Code) -> GroupMembership.Reaction {
