@@ -56,6 +56,25 @@ import Testing
         #expect(try await connection.versions[.produce] == 0...12)
     }
 
+    @Test("a refusal of ApiVersions 4 that is not in version 0 is understood, too: librdkafka's mock sends such")
+    func fallbackFromOddRefusal() async throws {
+        let broker = try await ScriptedBroker()
+        async let connection = broker.connect()
+        let first = try await broker.nextRequest()
+        var frame = ByteBuffer()
+        frame.writeInteger(Int32(17))
+        frame.writeInteger(first.correlationID)
+        frame.writeInteger(ErrorCode.unsupportedVersion.rawValue)
+        // As flexible versions write it, the count one too small: ApiVersions 0 to 2, no tags, no throttling.
+        frame.writeBytes([1, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0, 0] as [UInt8])
+        frame.setInteger(Int32(frame.readableBytes - 4), at: 0)
+        try await broker.send(frame)
+        let second = try await broker.nextRequest()
+        #expect(second.version == 0)
+        try await broker.answer(second, with: ScriptedBroker.versions(Self.served))
+        #expect(try await connection.versions[.produce] == 0...12)
+    }
+
     @Test("a broker that says which ApiVersions it serves is asked in the highest of them")
     func fallbackToNamedVersion() async throws {
         let broker = try await ScriptedBroker()
@@ -284,6 +303,19 @@ import Testing
         async let next = connection.send(MetadataRequest())
         try await broker.answer(try await broker.nextRequest(), with: MetadataResponse())
         _ = try await next
+    }
+
+    @Test("bytes behind an answer are let pass")
+    func bytesBehindAnswer() async throws {
+        let (connection, broker) = try await ScriptedBroker.connected(serving: Self.served)
+        async let response = connection.send(MetadataRequest())
+        var expected = MetadataResponse()
+        expected.clusterID = "known"
+        var frame = try ScriptedBroker.frame(expected, to: try await broker.nextRequest())
+        frame.writeInteger(UInt8(0))
+        frame.setInteger(Int32(frame.readableBytes - 4), at: frame.readerIndex)
+        try await broker.send(frame)
+        #expect(try await response.clusterID == "known")
     }
 
     // MARK: Records

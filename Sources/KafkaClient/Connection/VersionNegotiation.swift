@@ -30,12 +30,12 @@ struct VersionNegotiation {
             request, version: version, timeout: self.requests.configuration.connectTimeout, answer: answer)
         return answer.futureResult.flatMap { bytes in
             do {
+                if version > 0, Self.isRefusal(bytes) {
+                    return self.ask(version: min(self.versionNamed(in: bytes), version - 1))
+                }
                 let response = try self.decode(bytes, version: version)
                 let errorCode = ErrorCode(rawValue: response.errorCode)
                 let versions = BrokerVersions(response)
-                if errorCode == .unsupportedVersion, version > 0 {
-                    return self.ask(version: min(versions[.apiVersions]?.upperBound ?? 0, version - 1))
-                }
                 guard errorCode == .none else {
                     throw KafkaClientError(errorCode, subject: "ApiVersions of \(self.requests.address)")
                 }
@@ -46,13 +46,22 @@ struct VersionNegotiation {
         }
     }
 
-    /// Every version begins with the error code, and an answer with UNSUPPORTED_VERSION is always in version 0.
+    /// Every version begins with the error code, behind the correlation id.
+    private static func isRefusal(_ answer: ByteBuffer) -> Bool {
+        answer.getInteger(at: answer.readerIndex + 4, as: Int16.self) == ErrorCode.unsupportedVersion.rawValue
+    }
+
+    /// The newest ApiVersions that the broker serves, as its refusal says; 0 if it does not. A refusal is in version 0
+    /// (KIP-511); one in any other form, as brokers send that were made for tests, is taken for one that says nothing.
+    private func versionNamed(in refusal: ByteBuffer) -> Int16 {
+        let response = try? self.requests.decode(refusal, as: ApiVersionsResponse.self, api: .apiVersions, version: 0)
+        return response.map(BrokerVersions.init)?[.apiVersions]?.upperBound ?? 0
+    }
+
     private func decode(_ answer: ByteBuffer, version: Int16) throws(KafkaClientError) -> ApiVersionsResponse {
-        let code = answer.getInteger(at: answer.readerIndex + 4, as: Int16.self)
-        let isRefusal = code == ErrorCode.unsupportedVersion.rawValue
         do {
             return try self.requests.decode(
-                answer, as: ApiVersionsResponse.self, api: .apiVersions, version: isRefusal ? 0 : version)
+                answer, as: ApiVersionsResponse.self, api: .apiVersions, version: version)
         } catch {
             throw KafkaClientError(
                 .notKafka, "\(self.requests.address) does not speak the Kafka protocol: \(error)", cause: error)
