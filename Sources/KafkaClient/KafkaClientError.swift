@@ -13,6 +13,7 @@ public struct KafkaClientError: Error, Sendable {
         private enum Base: String {
             case connectionFailed, connectionClosed, notKafka, clusterUnreachable, timedOut, unsupportedVersion
             case malformedResponse, brokerError, invalidRequest, tooManyRequests, noLeader
+            case closed, recordTooLarge, bufferFull
         }
 
         private let base: Base
@@ -41,6 +42,12 @@ public struct KafkaClientError: Error, Sendable {
         public static let tooManyRequests = Code(.tooManyRequests)
         /// The partition has no leader at present.
         public static let noLeader = Code(.noLeader)
+        /// The producer has ended, or ended before the record was acknowledged.
+        public static let closed = Code(.closed)
+        /// The record is larger than the producer may send.
+        public static let recordTooLarge = Code(.recordTooLarge)
+        /// No memory of the producer became free in time: records come faster than the cluster takes them.
+        public static let bufferFull = Code(.bufferFull)
 
         /// The name of the code.
         public var description: String { self.base.rawValue }
@@ -52,6 +59,9 @@ public struct KafkaClientError: Error, Sendable {
     public var message: String
     /// What the broker answered, when `code` is `brokerError`.
     public var errorCode: ErrorCode?
+    /// Of a record that failed: it may be in the log all the same, once. False when it is certain that it is not, and
+    /// will not be.
+    public var mayBeWritten = false
     /// The error below this one.
     public var cause: (any Error)?
 

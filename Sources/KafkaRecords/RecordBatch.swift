@@ -31,6 +31,18 @@ public struct RecordBatch: Sendable {
         self.bytes = bytes
     }
 
+    /// The same batch of another producer, or with other sequences, its checksum set anew. Linear in its size; the bytes
+    /// are copied when something else refers to them.
+    public consuming func stamped(producerID: Int64, epoch: Int16, baseSequence: Int32) -> RecordBatch {
+        var header = self.header
+        header.producerID = producerID
+        header.producerEpoch = epoch
+        header.baseSequence = baseSequence
+        var bytes = self.bytes
+        header = bytes.completeBatch(header)
+        return RecordBatch(header: header, bytes: bytes)
+    }
+
     /// Whether the checksum in the header is that of the bytes. Linear in the size of the batch.
     public func verifyChecksum() -> Bool { self.computedChecksum() == self.header.crc }
 

@@ -48,6 +48,15 @@ public struct RecordBatchBuilder: Sendable {
     /// An empty builder.
     public init(_ options: Options = Options()) { self.options = options }
 
+    /// An empty builder with room for so many bytes, header included, so that nothing is moved before it is full.
+    public init(_ options: Options, capacity: Int) {
+        self.options = options
+        self.buffer.reserveCapacity(capacity)
+    }
+
+    /// Makes room for so many bytes in all, header included. Moves the records that were added.
+    public mutating func reserveCapacity(_ capacity: Int) { self.buffer.reserveCapacity(capacity) }
+
     /// No record was added yet.
     public var isEmpty: Bool { self.recordCount == 0 }
 
@@ -82,7 +91,7 @@ public struct RecordBatchBuilder: Sendable {
         let bodySize = draft.bodySize
         guard bodySize < Int(Int32.max) - 5 - self.uncompressedSize else { throw .batchTooLarge }
         if self.isEmpty {
-            self.buffer.clear(minimumCapacity: RecordBatchHeader.byteCount + 5 + bodySize)
+            self.buffer.reserveCapacity(RecordBatchHeader.byteCount + 5 + bodySize)
             self.buffer.writeRepeatingByte(0, count: RecordBatchHeader.byteCount)
         }
         self.buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: bodySize + 5) { room in

@@ -77,40 +77,21 @@ extension KafkaCluster {
         _ batch: RecordBatch, to partition: TopicPartition, topic: TopicDescription, acks: RequiredAcks,
         _ connection: KafkaConnection
     ) async throws -> ProducedBatch {
-        var data = ProduceRequest.PartitionProduceData()
-        data.index = partition.partition.rawValue
-        data.records = .external(token: 0, byteCount: batch.bytes.readableBytes)
-        var entry = ProduceRequest.TopicProduceData()
-        entry.name = partition.topic
-        entry.topicID = topic.topicID ?? .zero
-        entry.partitionData = [data]
-        var request = ProduceRequest()
-        request.acks = acks.rawValue
-        request.timeoutMs = Self.changeTimeoutMs
-        request.topicData = [entry]
-        // From version 13 on topics have ids instead of names; zstd needs 7 (KIP-110).
-        let lowest: Int16 = batch.header.codec == .zstd ? 7 : 0
-        let versions = lowest...(topic.topicID == nil ? 12 : Int16.max)
+        let part = ProduceExchange.Part(partition: partition, topicID: topic.topicID, batch: batch)
+        let exchange = ProduceExchange(parts: [part], acks: acks, timeoutMs: Self.changeTimeoutMs)
+        let (request, versions) = (exchange.request, exchange.versions)
         if acks == .none {
-            try await connection.sendWithoutAnswer(request, versions: versions, attachments: [batch.bytes])
+            try await connection.sendWithoutAnswer(request, versions: versions, attachments: exchange.attachments)
             return ProducedBatch()
         }
-        let response = try await connection.send(request, versions: versions, attachments: [batch.bytes])
-        guard let result = response.responses.first?.partitionResponses.first else {
+        let response = try await connection.send(request, versions: versions, attachments: exchange.attachments)
+        guard let result = exchange.results(response)[0] else {
             throw KafkaClientError(.malformedResponse, "the answer to Produce lacks \(partition)")
         }
-        let errorCode = ErrorCode(rawValue: result.errorCode)
         // The broker has the batch already: it was written by an attempt whose answer got lost.
-        guard errorCode == .none || errorCode == .duplicateSequenceNumber else {
-            let records = result.recordErrors.prefix(3).compactMap { error in
-                error.batchIndexErrorMessage.map { "record \(error.batchIndex): \($0)" }
-            }
-            let message = ([result.errorMessage].compactMap(\.self) + records).joined(separator: "; ")
-            throw KafkaClientError(errorCode, subject: "\(partition)", message: message)
+        guard result.errorCode == .none || result.errorCode == .duplicateSequenceNumber else {
+            throw KafkaClientError(result.errorCode, subject: "\(partition)", message: result.message)
         }
-        return ProducedBatch(
-            baseOffset: result.baseOffset < 0 ? nil : Offset(result.baseOffset),
-            logAppendTime: result.logAppendTimeMs < 0 ? nil : result.logAppendTimeMs,
-            logStartOffset: result.logStartOffset < 0 ? nil : Offset(result.logStartOffset))
+        return result.written
     }
 }

@@ -17,7 +17,7 @@ public final class KafkaConnection: Sendable {
     public let address: BrokerAddress
     /// What the broker serves.
     public let versions: BrokerVersions
-    private let requests: RequestChannel
+    let requests: RequestChannel
 
     init(_ requests: RequestChannel, versions: BrokerVersions) {
         self.address = requests.address

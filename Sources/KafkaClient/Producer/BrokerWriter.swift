@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaMessages
+import KafkaRecords
+import KafkaTypes
+import KafkaWire
+import NIOCore
+
+/// A request as the machine decided on it, with what is needed to send it.
+struct PlannedRequest: Sendable {
+    struct Part: Sendable {
+        var slot: Int
+        var partition: TopicPartition
+        var topicID: TopicID?
+        var batch: OutgoingBatch
+        var stamp: BatchStamp
+    }
+
+    var id: UInt64
+    var address: BrokerAddress
+    var parts: [Part]
+}
+
+/// What became of a request.
+struct ProduceAnswer: Sendable {
+    typealias Answer = SenderMachine<OutgoingBatch>.Answer
+
+    var id: UInt64
+    /// By slot.
+    var answers: [Int: Answer]
+    /// Of the partitions that are not among them.
+    var otherwise: Answer
+}
+
+/// Sends the requests to one broker in their order: compresses, connects if need be, and writes. Answers are reported as
+/// they come, while the next request is written.
+struct BrokerWriter: Sendable {
+    let cluster: KafkaCluster
+    let signals: SenderSignals
+    let acks: RequiredAcks
+    let requestTimeout: Duration
+
+    /// Until the stream ends.
+    func run(_ requests: AsyncStream<PlannedRequest>) async {
+        let compressor = Compressor()
+        for await request in requests { await self.send(request, using: compressor) }
+    }
+
+    private func send(_ request: PlannedRequest, using compressor: Compressor) async {
+        var answers: [Int: ProduceAnswer.Answer] = [:]
+        var parts: [ProduceExchange.Part] = []
+        var slots: [Int] = []
+        for part in request.parts {
+            do throws(RecordError) {
+                let batch = try part.batch.encode(part.stamp, using: compressor)
+                parts.append(.init(partition: part.partition, topicID: part.topicID, batch: batch))
+                slots.append(part.slot)
+            } catch {
+                let reason = "\(part.partition): the batch cannot be encoded: \(error)"
+                answers[part.slot] = .unsent(KafkaClientError(.invalidRequest, reason, cause: error))
+            }
+        }
+        let exchange = ProduceExchange(
+            parts: parts, acks: self.acks, timeoutMs: Int32(clamping: self.requestTimeout.milliseconds))
+        do {
+            guard !parts.isEmpty else { throw KafkaClientError(.invalidRequest, "no batch is left to be sent") }
+            let connection = try await self.cluster.advertisedConnection(to: request.address)
+            try self.write(exchange, slots, request.id, answers, to: connection)
+        } catch let error as KafkaClientError {
+            self.report(request.id, answers, otherwise: .unsent(error))
+        } catch {
+            // Cancelled: the producer ends, and nobody waits for the answer.
+            let ended = KafkaClientError(.connectionClosed, "the producer ended", cause: error)
+            self.report(request.id, answers, otherwise: .unsent(ended))
+        }
+    }
+
+    private func write(
+        _ exchange: ProduceExchange, _ slots: [Int], _ id: UInt64, _ answers: [Int: ProduceAnswer.Answer],
+        to connection: KafkaConnection
+    ) throws(KafkaClientError) {
+        let version = try connection.version(of: ProduceRequest.self, in: exchange.versions)
+        let expectsAnswer = self.acks != .none
+        connection.begin(
+            exchange.request, version: version, attachments: exchange.attachments, expectsAnswer: expectsAnswer,
+            timeout: self.requestTimeout
+        ).whenComplete { result in
+            var answers = answers
+            do {
+                let bytes = try result.get()
+                guard expectsAnswer else {
+                    return self.report(id, answers, otherwise: .written(baseOffset: nil, logAppendTime: nil))
+                }
+                let response = try connection.decode(bytes, as: ProduceResponse.self, of: .produce, version: version)
+                for (position, result) in exchange.results(response) { answers[slots[position]] = .init(result) }
+                let missing = "the answer of \(connection.address) to Produce lacks a partition"
+                self.report(id, answers, otherwise: .lost(KafkaClientError(.malformedResponse, missing)))
+            } catch let error as KafkaClientError where error.code == .invalidRequest {
+                self.report(id, answers, otherwise: .unsent(error))
+            } catch {
+                let reason = error as? KafkaClientError ?? KafkaClientError(.connectionClosed, "\(error)", cause: error)
+                self.report(id, answers, otherwise: .lost(reason))
+            }
+        }
+    }
+
+    private func report(_ id: UInt64, _ answers: [Int: ProduceAnswer.Answer], otherwise: ProduceAnswer.Answer) {
+        self.signals.post(.answered(ProduceAnswer(id: id, answers: answers, otherwise: otherwise)))
+    }
+}
+
+extension SenderMachine.Answer {
+    init(_ result: ProduceExchange.Result) {
+        if result.errorCode == .none {
+            self = .written(
+                baseOffset: result.written.baseOffset?.rawValue, logAppendTime: result.written.logAppendTime)
+        } else {
+            self = .refused(result.errorCode, message: result.message)
+        }
+    }
+}
+
+extension KafkaConnection {
+    /// Sends a request now; the future is the answer, undecoded, or why there is none. It always comes: with the answer,
+    /// with `timedOut`, or when the connection ends.
+    func begin(
+        _ request: some KafkaRequest, version: Int16, attachments: [ByteBuffer], expectsAnswer: Bool, timeout: Duration
+    ) -> EventLoopFuture<ByteBuffer> {
+        let answer = self.requests.channel.eventLoop.makePromise(of: ByteBuffer.self)
+        self.requests.submit(
+            request, version: version, attachments: attachments, expectsAnswer: expectsAnswer, timeout: timeout,
+            answer: answer)
+        return answer.futureResult
+    }
+
+    /// Takes an answer apart. Throws `malformedResponse`.
+    func decode<Response: KafkaMessage>(
+        _ answer: ByteBuffer, as: Response.Type, of api: APIKey, version: Int16
+    ) throws(KafkaClientError) -> Response {
+        try self.requests.decode(answer, as: Response.self, api: api, version: version)
+    }
+}
