@@ -35,6 +35,16 @@ public struct RecordSpan {
         return UnsafeRawBufferPointer(rebasing: self.bytes[start..<start + Int(self.layout.keyLength)])
     }
 
+    /// Null is a tombstone in a compacted topic.
+    public var value: UnsafeRawBufferPointer? {
+        guard self.layout.valueLength >= 0 else { return nil }
+        let start = self.layout.valueStart
+        return UnsafeRawBufferPointer(rebasing: self.bytes[start..<start + Int(self.layout.valueLength)])
+    }
+
+    /// The number of headers.
+    public var headerCount: Int { Int(self.layout.headerCount) }
+
     /// Writes the record at the end of a buffer, all as it is but the difference to the base timestamp, of which the
     /// batch that it goes to has another one. Linear in the size of the record.
     public func write(to buffer: inout ByteBuffer, timestampDelta: Int64) {
@@ -91,6 +101,28 @@ public struct RecordSpans {
         }
         self.lastDelta = layout.offsetDelta
         return RecordSpan(self.bytes, layout, from: start)
+    }
+}
+
+extension RecordBatch {
+    /// Calls `body` with every record, in the order of their offsets, where it lies. A compressed batch is inflated
+    /// first; give the decompressor of the thread to save its contexts. Allocates nothing per record.
+    ///
+    /// Throws what `body` throws, and `RecordError` as ``records(limits:using:)`` and ``RecordSpans/next()`` do.
+    public func forEachRecord(
+        limits: RecordLimits = RecordLimits(), using decompressor: Decompressor? = nil,
+        _ body: (RecordSpan) throws -> Void
+    ) throws {
+        guard let codec = self.header.codec else { throw self.header.unknownCodec }
+        let records =
+            codec == .none
+            ? self.recordBytes
+            : try (decompressor ?? Decompressor())
+                .decompress(self.recordBytes, codec: codec, limit: limits.maxInflatedBytes)
+        try records.withUnsafeReadableBytes { bytes in
+            var spans = RecordSpans(bytes, header: self.header)
+            while let span = try spans.next() { try body(span) }
+        }
     }
 }
 

@@ -80,7 +80,7 @@ extension KafkaCluster {
         return (groups, leaderless)
     }
 
-    private static func reasonForNoLeader(of partition: TopicPartition, topic: TopicDescription?) -> KafkaClientError {
+    static func reasonForNoLeader(of partition: TopicPartition, topic: TopicDescription?) -> KafkaClientError {
         guard let topic, topic.errorCode != .unknownTopicOrPartition else {
             return KafkaClientError(.invalidRequest, "the topic \(partition.topic) does not exist")
         }

@@ -39,14 +39,16 @@ public struct ListedOffset: Sendable {
 }
 
 extension KafkaCluster {
-    /// Looks up offsets, each partition with its own specification. Partitions fail on their own.
+    /// Looks up offsets, each partition with its own specification. Partitions fail on their own. With read-committed,
+    /// the latest offset is the last stable one.
     public func listOffsets(
-        _ specifications: [TopicPartition: OffsetSpecification]
+        _ specifications: [TopicPartition: OffsetSpecification], isolation: ReadIsolation = .readUncommitted
     ) async throws -> PartitionResults<ListedOffset> {
         let asksForMaximum = specifications.values.contains(.maxTimestamp)
         return try await self.atLeaders(of: specifications.keys.sorted()) { connection, partitions in
             var request = ListOffsetsRequest()
             request.replicaID = -1
+            request.isolationLevel = isolation.rawValue
             request.timeoutMs = Self.changeTimeoutMs
             request.topics = partitions.groupedByTopic { name, partitions in
                 var topic = ListOffsetsRequest.ListOffsetsTopic()

@@ -306,6 +306,9 @@ public final class KafkaCluster: Sendable {
         return self.state.withLock(\.hasConnected)
     }
 
+    /// A broker was reached once.
+    var wasReached: Bool { self.state.withLock(\.hasConnected) }
+
     /// Waits before the next attempt; throws `error` when there should be none.
     func backOff(attempt: Int, after error: KafkaClientError) async throws {
         let delay = self.state.withLock { state in

@@ -146,6 +146,8 @@ public final class KafkaConnection: Sendable {
         self.requests.submit(
             request, version: version, attachments: attachments, expectsAnswer: expectsAnswer,
             timeout: timeout ?? self.requests.configuration.requestTimeout, answer: answer)
+        // Every answer comes to an end by its time-out.
+        if CancellationShield.isUp { return try await answer.futureResult.get() }
         return try await withTaskCancellationHandler {
             try await answer.futureResult.get()
         } onCancel: {
@@ -170,6 +172,7 @@ extension Logger {
 extension EventLoopFuture where Value: Sendable {
     /// The value, or `CancellationError` as soon as the task is cancelled; the future goes on without it.
     func valueUnlessCancelled() async throws -> Value {
+        if CancellationShield.isUp { return try await self.get() }
         let promise = self.eventLoop.makePromise(of: Value.self)
         self.cascade(to: promise)
         return try await withTaskCancellationHandler {

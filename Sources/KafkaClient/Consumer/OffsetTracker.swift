@@ -4,6 +4,11 @@
 import KafkaTypes
 
 /// How far a consumer has come in each partition that it reads, and how much of that is committed.
+///
+/// Invariants:
+/// - What was processed counts for the assignment, or seek, whose number it bears: what a receiver finishes after a
+///   partition was sought, or lost and given back, changes nothing.
+/// - Within one number the position only grows.
 struct OffsetTracker: Sendable {
     /// A place in a partition.
     struct Position: Hashable, Sendable {
@@ -14,6 +19,7 @@ struct OffsetTracker: Sendable {
     }
 
     private struct Progress {
+        var number: Int
         var position: Position
         var committed: Offset?
     }
@@ -25,20 +31,31 @@ struct OffsetTracker: Sendable {
 
     /// Begins with a partition. An offset that is not committed will be: a group that begins at the end of a partition
     /// must not skip what is written while it is away.
-    mutating func begin(_ partition: TopicPartition, at position: Position, isCommitted: Bool) {
-        self.partitions[partition] = Progress(position: position, committed: isCommitted ? position.next : nil)
+    mutating func begin(_ partition: TopicPartition, number: Int = 0, at position: Position, isCommitted: Bool) {
+        let committed = isCommitted ? position.next : nil
+        self.partitions[partition] = Progress(number: number, position: position, committed: committed)
     }
 
     /// Everything before `next` is done. Says nothing about a partition that is not read any more.
-    mutating func processed(_ partition: TopicPartition, upTo next: Offset, leaderEpoch: LeaderEpoch) {
-        guard let progress = self.partitions[partition], next > progress.position.next else { return }
+    mutating func processed(
+        _ partition: TopicPartition, number: Int = 0, upTo next: Offset, leaderEpoch: LeaderEpoch
+    ) {
+        guard let progress = self.partitions[partition], progress.number == number, next > progress.position.next
+        else { return }
         self.partitions[partition]?.position = Position(next: next, leaderEpoch: leaderEpoch)
     }
 
     /// Moves to another place of a partition, ahead or back.
-    mutating func reset(_ partition: TopicPartition, to position: Position) {
-        self.partitions[partition]?.position = position
+    mutating func reset(_ partition: TopicPartition, number: Int = 0, to position: Position) {
+        guard let progress = self.partitions[partition] else {
+            self.begin(partition, number: number, at: position, isCommitted: false)
+            return
+        }
+        self.partitions[partition] = Progress(number: number, position: position, committed: progress.committed)
     }
+
+    /// Another place is being looked for: until it is found, the partition stays where it is.
+    mutating func suspend(_ partition: TopicPartition, number: Int) { self.partitions[partition]?.number = number }
 
     /// The first offset of a partition that is not done.
     func position(of partition: TopicPartition) -> Offset? { self.partitions[partition]?.position.next }

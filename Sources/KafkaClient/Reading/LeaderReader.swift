@@ -52,7 +52,7 @@ struct LeaderReader: Sendable {
         let limits = FetchLimits(
             maxWait: self.configuration.maxWait, minBytes: self.configuration.minBytes,
             maxBytes: self.configuration.maxBytes, partitionMaxBytes: self.configuration.partitionMaxBytes)
-        return try await connection.fetch(cursors.map(\.position), limits: limits)
+        return try await connection.fetch(cursors.map(\.position), limits: limits).partitions
     }
 
     private static func take(

@@ -55,8 +55,8 @@ struct ReadCursor: Sendable {
         }
         let start = Offset(self.offset)
         var batches: [ReadBatch] = []
-        var rest = fetched.records
-        while !self.isDone, let batch = try self.nextBatch(from: &rest, configuration) {
+        var reader = BatchReader(fetched, verifiesChecksums: configuration.verifiesChecksums)
+        while !self.isDone, let batch = try reader.next(position: self.offset) {
             // A batch below the position is left over from before a compaction; a marker of a transaction is no record.
             if batch.header.lastOffset >= self.offset, !batch.header.isControl {
                 batches.append(
@@ -66,35 +66,9 @@ struct ReadCursor: Sendable {
             self.offset = max(self.offset, batch.header.nextOffset)
         }
         if fetched.records.readableBytes > 0, self.offset == start.rawValue {
-            throw KafkaClientError(
-                .malformedResponse,
-                "\(self.partition): \(fetched.records.readableBytes) bytes came for offset \(start), and no whole batch"
-                    + " that has it")
+            throw BatchReader.noProgress(fetched, at: start.rawValue)
         }
         return .batches(batches)
-    }
-
-    private func nextBatch(
-        from bytes: inout ByteBuffer, _ configuration: ReadConfiguration
-    ) throws(KafkaClientError) -> RecordBatch? {
-        guard bytes.readableBytes > 0 else { return nil }
-        let batch: RecordBatch
-        do throws(RecordError) {
-            batch = try RecordBatch(parsing: bytes)
-        } catch {
-            // Answers are cut at their limit, wherever that falls.
-            if case .truncated = error { return nil }
-            throw KafkaClientError(
-                .malformedResponse, "\(self.partition), after offset \(self.offset): \(error)", cause: error)
-        }
-        if configuration.verifiesChecksums, !batch.verifyChecksum() {
-            throw KafkaClientError(
-                .malformedResponse,
-                "\(self.partition): the batch at offset \(batch.header.baseOffset) is damaged, its checksum is wrong; to"
-                    + " skip it, read from offset \(batch.header.nextOffset)")
-        }
-        bytes.moveReaderIndex(forwardBy: batch.header.sizeInBytes)
-        return batch
     }
 
     private mutating func outOfRange(

@@ -12,6 +12,9 @@ struct FetchPosition: Sendable {
     /// Nil with brokers that have no topic ids.
     var topicID: TopicID?
     var offset: Int64
+    /// Of the leader as the cluster described it; a broker that knows of a later one says so (KIP-320). `none` when not
+    /// known.
+    var leaderEpoch = LeaderEpoch.none
 }
 
 /// What a Fetch brought of one partition.
@@ -23,6 +26,8 @@ struct FetchedPartition: Sendable {
     var logStartOffset: Int64
     /// Whole batches, and perhaps the beginning of one more.
     var records: ByteBuffer
+    /// With read-committed: the transactions that were aborted and have records among these.
+    var aborted: [AbortedTransactions.Entry] = []
 }
 
 /// How much one Fetch may bring, and how long it may take.
@@ -31,15 +36,24 @@ struct FetchLimits: Sendable {
     var minBytes: Int32
     var maxBytes: Int32
     var partitionMaxBytes: Int32
+    var isolation = ReadIsolation.readUncommitted
+}
+
+/// The answer to a Fetch.
+struct FetchAnswer: Sendable {
+    var partitions: [FetchedPartition]
+    /// How long the broker asks to be left alone (KIP-219).
+    var throttle: Duration
 }
 
 extension KafkaConnection {
     /// Fetches from this broker once, without a session.
-    func fetch(_ positions: [FetchPosition], limits: FetchLimits) async throws -> [FetchedPartition] {
+    func fetch(_ positions: [FetchPosition], limits: FetchLimits) async throws -> FetchAnswer {
         var request = FetchRequest()
         request.maxWaitMs = Int32(clamping: limits.maxWait.milliseconds)
         request.minBytes = limits.minBytes
         request.maxBytes = limits.maxBytes
+        request.isolationLevel = limits.isolation.rawValue
         var ids: [TopicID: String] = [:]
         var places: [String: Int] = [:]
         for position in positions {
@@ -55,6 +69,7 @@ extension KafkaConnection {
             }
             var entry = FetchRequest.FetchPartition()
             entry.partition = position.partition.partition.rawValue
+            entry.currentLeaderEpoch = position.leaderEpoch.rawValue
             entry.fetchOffset = position.offset
             entry.partitionMaxBytes = limits.partitionMaxBytes
             request.topics[place].partitions.append(entry)
@@ -64,15 +79,24 @@ extension KafkaConnection {
         let response = try await self.send(request, versions: versions)
         let errorCode = ErrorCode(rawValue: response.errorCode)
         guard errorCode == .none else { throw KafkaClientError(errorCode, subject: "Fetch from \(self.address)") }
-        return response.responses.flatMap { topic in
+        let partitions = response.responses.flatMap { topic in
             let name = topic.topic.isEmpty ? ids[topic.topicID] ?? "" : topic.topic
-            return topic.partitions.map { entry in
-                FetchedPartition(
-                    partition: TopicPartition(topic: name, partition: PartitionIndex(entry.partitionIndex)),
-                    errorCode: ErrorCode(rawValue: entry.errorCode), highWatermark: entry.highWatermark,
-                    logStartOffset: entry.logStartOffset, records: entry.records?.buffer ?? ByteBuffer())
-            }
+            return topic.partitions.map { FetchedPartition(topic: name, $0) }
         }
+        return FetchAnswer(
+            partitions: partitions, throttle: .milliseconds(max(response.throttleTimeMs, 0)))
+    }
+}
+
+extension FetchedPartition {
+    init(topic: String, _ entry: FetchResponse.PartitionData) {
+        self.init(
+            partition: TopicPartition(topic: topic, partition: PartitionIndex(entry.partitionIndex)),
+            errorCode: ErrorCode(rawValue: entry.errorCode), highWatermark: entry.highWatermark,
+            logStartOffset: entry.logStartOffset, records: entry.records?.buffer ?? ByteBuffer(),
+            aborted: (entry.abortedTransactions ?? []).map {
+                AbortedTransactions.Entry(producerID: $0.producerID, firstOffset: $0.firstOffset)
+            })
     }
 }
 

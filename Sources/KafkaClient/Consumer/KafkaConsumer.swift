@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaTypes
+public import Logging
+public import NIOCore
+public import NIOPosix
+
+import KafkaWire
+import Synchronization
+
+/// Reads partitions, those that a group gives it or those that this program says, and commits how far they were
+/// processed.
+///
+///     try await KafkaConsumer.withConsumer(cluster, configuration: .init(group: "billing", topics: ["orders"])) { consumer in
+///         for try await record in consumer.records { … }
+///     }
+///
+/// Everything that it does happens below ``run()``, which has to run as long as the consumer is used. Batches are fetched
+/// ahead, within ``KafkaConsumerConfiguration/prefetchBytesMax``, and delivered by ``batches`` or ``records`` to one
+/// iterator at a time. A batch or record counts as processed when the next one is asked for, and only what was processed
+/// is committed: whatever happens, every record is received at least once. A leader that moves, a broker that restarts
+/// and a coordinator that changes are not errors.
+///
+/// Decisions are in `Fetcher`, `ConsumerState`, `OffsetTracker` and the memberships; here they are carried out.
+public final class KafkaConsumer: Sendable {
+    enum Signal: Sendable {
+        case fetch(BrokerAddress, Waker)
+        case close
+        case end
+    }
+
+    /// How it reads.
+    public let configuration: KafkaConsumerConfiguration
+    /// What happens beside the records: partitions that come and go, offsets that were reset, errors that are retried.
+    public let events: KafkaConsumerEvents
+    /// For everything that is short.
+    let cluster: KafkaCluster
+    private let ownsCluster: Bool
+    /// For fetches, whose answers may take their time.
+    let fetching: KafkaCluster
+    /// For the membership, where joining may take its time.
+    let coordination: KafkaCluster
+    let clock: any Clock<Duration>
+    /// Milliseconds on that clock since this consumer was made.
+    let now: @Sendable () -> Int64
+
+    private let state: Mutex<ConsumerState>
+    /// The fetch loops that run, and what they wait on.
+    private let loops = Mutex<[BrokerAddress: Waker]>([:])
+    /// Counts what may end the delivery of a batch in the middle.
+    let interruptions = Atomic<Int>(0)
+    private let reader = Waker()
+    let lookupWaker = Waker()
+    let commitWaker = Waker()
+    let handWaker = Waker()
+    let signals: AsyncStream<Signal>
+    let signal: AsyncStream<Signal>.Continuation
+    private let eventContinuation: AsyncStream<KafkaConsumerEvent>.Continuation
+    let commits: Mutex<CommitQueue<CommitWaiter>>
+
+    /// A consumer with connections of its own. Connects to nothing yet. The event loops must live longer than it is used.
+    ///
+    /// Throws `invalidRequest` for a configuration that makes no sense.
+    public convenience init(
+        cluster: KafkaClusterConfiguration, configuration: KafkaConsumerConfiguration,
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled
+    ) throws(KafkaClientError) {
+        let cluster = KafkaCluster(cluster, eventLoopGroup: eventLoopGroup, logger: logger)
+        try self.init(cluster, isOwner: true, configuration: configuration, clock: ContinuousClock())
+    }
+
+    /// A consumer that asks this cluster for what is short, and has connections of its own for the rest. The cluster has
+    /// to stay open as long as the consumer runs.
+    ///
+    /// Throws `invalidRequest` for a configuration that makes no sense.
+    public convenience init(
+        sharing cluster: KafkaCluster, configuration: KafkaConsumerConfiguration
+    ) throws(KafkaClientError) {
+        try self.init(cluster, isOwner: false, configuration: configuration, clock: ContinuousClock())
+    }
+
+    init(
+        _ cluster: KafkaCluster, isOwner: Bool, configuration: KafkaConsumerConfiguration, clock: some Clock<Duration>
+    ) throws(KafkaClientError) {
+        try configuration.validate()
+        self.configuration = configuration
+        self.cluster = cluster
+        self.ownsCluster = isOwner
+        self.fetching = cluster.sibling()
+        self.coordination = cluster.sibling()
+        self.clock = clock
+        let start = clock.now
+        self.now = { start.duration(to: clock.now).milliseconds }
+        let limits = Fetcher.Limits(
+            bytesMax: configuration.prefetchBytesMax, answerBytesMax: configuration.fetchBytesMax,
+            partitionBytesMax: configuration.partitionBytesMax)
+        var state = ConsumerState(
+            fetcher: Fetcher(limits: limits, retry: cluster.configuration.retry), nowMs: 0)
+        if case .assignment(let partitions, _) = configuration.subscription {
+            for (partition, start) in partitions { state.assign(partition, start: start) }
+        }
+        self.state = Mutex(state)
+        self.commits = Mutex(CommitQueue(intervalMs: configuration.autoCommitInterval?.milliseconds))
+        (self.signals, self.signal) = AsyncStream.makeStream()
+        let (events, eventContinuation) = AsyncStream<KafkaConsumerEvent>.makeStream(
+            bufferingPolicy: .bufferingNewest(KafkaConsumerEvents.bufferedMax))
+        self.events = KafkaConsumerEvents(stream: events)
+        self.eventContinuation = eventContinuation
+    }
+
+    /// Gives `body` a consumer that runs beside it, and closes it when `body` ends: what was processed is committed, and
+    /// the group left. When the consumer fails, `body` learns it from its iterators.
+    ///
+    /// Throws what `body` throws, otherwise what ended the consumer, otherwise as ``init(cluster:configuration:eventLoopGroup:logger:)``.
+    public static func withConsumer<Result: Sendable>(
+        _ cluster: KafkaClusterConfiguration, configuration: KafkaConsumerConfiguration,
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled,
+        _ body: (KafkaConsumer) async throws -> Result
+    ) async throws -> Result {
+        let consumer = try KafkaConsumer(
+            cluster: cluster, configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
+        return try await consumer.running(body)
+    }
+
+    /// Runs beside `body`, and closes after it.
+    func running<Result: Sendable>(_ body: (KafkaConsumer) async throws -> Result) async throws -> Result {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await self.run() }
+            let result: Result
+            do {
+                result = try await body(self)
+            } catch {
+                self.close()
+                // What `body` threw is what the caller wants to know.
+                _ = await tasks.nextResult()
+                throw error
+            }
+            self.close()
+            try await tasks.next()
+            return result
+        }
+    }
+
+    // MARK: State
+
+    var logger: Logger { self.cluster.logger }
+
+    /// Looks at the state or changes it, and wakes those whom that concerns.
+    func withState<Value>(_ body: (inout sending ConsumerState) throws -> sending Value) rethrows -> Value {
+        let (value, hasRoom, hasLookups) = try self.state.withLock { state in
+            let value = try body(&state)
+            defer {
+                state.fetcher.hasRoom = false
+                state.fetcher.hasLookups = false
+            }
+            return (value, state.fetcher.hasRoom, state.fetcher.hasLookups)
+        }
+        if hasRoom { self.wakeFetchers() }
+        if hasLookups { self.lookupWaker.wake() }
+        return value
+    }
+
+    /// As ``withState(_:)``, for changes after which a batch in hand may have to be put down.
+    func interrupt<Value>(_ body: (inout sending ConsumerState) throws -> sending Value) rethrows -> Value {
+        defer { self.interruptions.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+        return try self.withState(body)
+    }
+
+    private func wakeFetchers() {
+        let wakers = self.loops.withLock { Array($0.values) }
+        for waker in wakers { waker.wake() }
+    }
+
+    /// Starts to fetch from brokers that lead something and are not fetched from yet.
+    func startFetching() {
+        let brokers = self.withState { $0.fetcher.brokers }
+        for broker in brokers {
+            let waker = self.loops.withLock { loops -> Waker? in
+                guard loops[broker] == nil else { return nil }
+                let waker = Waker()
+                loops[broker] = waker
+                return waker
+            }
+            if let waker { self.signal.yield(.fetch(broker, waker)) }
+        }
+    }
+
+    /// A broker leads nothing any more. False when that has changed meanwhile.
+    func stopFetching(from broker: BrokerAddress) -> Bool {
+        self.loops.withLock { loops in
+            guard self.withoutWaking({ $0.fetcher.order[broker] == nil }) else { return false }
+            loops[broker] = nil
+            return true
+        }
+    }
+
+    private func withoutWaking<Value: Sendable>(_ body: (ConsumerState) -> Value) -> Value {
+        self.state.withLock { body($0) }
+    }
+
+    func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?) -> ConsumerState.Ask {
+        let (answer, hadHand) = self.withState { state in
+            let hadHand = state.hand != nil
+            let answer = state.ask(
+                iteration: iteration, progress: progress, remaining: remaining, nowMs: self.now())
+            return (answer, hadHand)
+        }
+        if hadHand { self.handIsFree() }
+        return answer
+    }
+
+    /// Whoever waits for the batch in hand to be processed looks again.
+    func handIsFree() { self.handWaker.wake() }
+
+    func waitForBatch() async { await self.reader.wait() }
+
+    /// Something came that an iterator may wait for.
+    func wakeReader() { self.reader.wake() }
+
+    func tell(_ event: KafkaConsumerEvent) { self.eventContinuation.yield(event) }
+
+    /// Ends the consumer for a reason that does not go away. The first counts.
+    func fail(_ error: any Error) {
+        self.interrupt { state in
+            if state.failure == nil, state.phase != .ended { state.failure = error }
+        }
+        self.signal.yield(.end)
+        self.reader.wake()
+    }
+
+    // MARK: Running
+
+    /// Reads until ``close()`` was called, something failed that does not go away, or the task is cancelled. However it
+    /// ends, what was processed is committed, if the consumer commits by itself, and the group is left; that takes no
+    /// longer than a few requests may take. May be called once.
+    ///
+    /// Throws `KafkaClientError` or, when cancelled, `CancellationError`.
+    public func run() async throws {
+        self.withState { state in
+            precondition(state.phase != .running && state.phase != .ended, "a KafkaConsumer runs once")
+            if state.phase == .idle { state.phase = .running }
+            state.lastAskMs = self.now()
+        }
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await self.lookUp() }
+            if self.configuration.subscription.groupID != nil { tasks.addTask { await self.sendCommits() } }
+            // Ends when the task is cancelled, too.
+            loop: for await signal in self.signals {
+                switch signal {
+                case .fetch(let broker, let waker): tasks.addTask { await self.fetch(from: broker, waker) }
+                case .close: tasks.addTask { await self.waitForLastBatch() }
+                case .end: break loop
+                }
+            }
+            tasks.cancelAll()
+        }
+        await CancellationShield.withShield { await self.finish() }
+        if let failure = self.withState(\.failure) { throw failure }
+        try Task.checkCancellation()
+    }
+
+    /// Begins the end: nothing more is delivered, the batch or record that is being processed is waited for as
+    /// ``KafkaConsumerConfiguration/closeTimeout`` allows, what was processed is committed, and the group is left;
+    /// ``run()`` returns then. May be called again, and before ``run()``.
+    public func close() {
+        self.interrupt { state in
+            if state.phase == .idle || state.phase == .running { state.phase = .closing }
+        }
+        self.signal.yield(.close)
+        self.reader.wake()
+    }
+
+    /// Ends when nobody has a batch in hand any more.
+    private func waitForLastBatch() async {
+        let deadline = self.now() + self.configuration.closeTimeout.milliseconds
+        while !Task.isCancelled, self.withState({ $0.hand != nil }), self.now() < deadline {
+            await self.handWaker.wait(for: .milliseconds(deadline - self.now()), clock: self.clock)
+        }
+        self.signal.yield(.end)
+    }
+
+    private func finish() async {
+        await self.commitFinally()
+        self.interrupt { $0.phase = .ended }
+        self.reader.wake()
+        self.eventContinuation.finish()
+        await self.fetching.close()
+        await self.coordination.close()
+        if self.ownsCluster { await self.cluster.close() }
+    }
+}

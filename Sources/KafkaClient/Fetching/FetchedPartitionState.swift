@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import KafkaRecords
+import KafkaTypes
+import NIOCore
+
+/// One partition of a ``Fetcher``: where it is, who has it, and what of it is buffered.
+///
+/// Invariant while `start` is nil: `consumed` ≤ `fetchOffset`, and the chunks hold exactly what lies between them, in
+/// order, apart from what is in the receiver's hands.
+struct FetchedPartitionState: Sendable {
+    /// What one answer brought.
+    struct Chunk: Sendable {
+        var items: CircularBuffer<FetchedBatches.Item>
+        /// The answer, as its memory is counted; nil when that is counted elsewhere.
+        var charge: Int?
+    }
+
+    struct Leader: Hashable, Sendable {
+        var address: BrokerAddress
+        var epoch: LeaderEpoch
+    }
+
+    /// Of the assignment, or the last seek.
+    private(set) var number: Int
+    /// Where to begin, as long as that is not an offset yet.
+    private(set) var start: ConsumerStart?
+    /// The offset that is fetched next.
+    private(set) var fetchOffset: Int64 = 0
+    /// The offset that is delivered next.
+    private(set) var consumed: Int64 = 0
+    private(set) var chunks = CircularBuffer<Chunk>()
+    private(set) var bufferedBytes = 0
+    /// Of the chunk that was taken from last, if that was its last item.
+    private(set) var lastCharge: Int?
+    var highWatermark: Int64?
+    var isPaused = false
+    /// It stands in the queue of partitions to be served.
+    var isReady = false
+    /// Nothing is fetched before what is buffered was taken: the last answer said that there is nothing after it.
+    var isHeld = false
+
+    var topicID: TopicID?
+    var leader: Leader?
+    /// Start or leader are not looked up earlier.
+    var nextLookupMs: Int64 = 0
+    /// Attempts that failed since the last answer.
+    var failures = 0
+
+    init(number: Int, start: ConsumerStart) {
+        self.number = number
+        self.restart(number: number, at: start)
+    }
+
+    /// The chunks are gone already.
+    mutating func restart(number: Int, at start: ConsumerStart) {
+        self.number = number
+        self.isHeld = false
+        self.nextLookupMs = 0
+        if case .offset(let offset) = start {
+            self.begin(at: offset.rawValue)
+        } else {
+            self.start = start
+        }
+    }
+
+    mutating func begin(at offset: Int64) {
+        self.start = nil
+        self.fetchOffset = max(offset, 0)
+        self.consumed = self.fetchOffset
+    }
+
+    /// It can be asked for.
+    var isFetchable: Bool { self.start == nil && !self.isPaused && !self.isHeld }
+
+    mutating func buffer(_ batches: FetchedBatches, charge: Int) {
+        self.chunks.append(Chunk(items: CircularBuffer(batches.items), charge: charge))
+        self.bufferedBytes += batches.byteCount
+        self.fetchOffset = batches.next
+    }
+
+    /// The next item, and whether it is the last of its chunk.
+    mutating func takeItem() -> (item: FetchedBatches.Item, isLast: Bool)? {
+        guard !self.chunks.isEmpty else { return nil }
+        // In place: a copy of the chunk would copy its items, too.
+        let taken = self.chunks.modify(self.chunks.startIndex) { chunk in
+            chunk.items.popFirst().map { (item: $0, isLast: chunk.items.isEmpty) }
+        }
+        guard let (item, isLast) = taken else { return nil }
+        self.bufferedBytes -= item.batch?.header.sizeInBytes ?? 0
+        self.consumed = item.next
+        if isLast {
+            self.lastCharge = self.chunks.removeFirst().charge
+            if self.chunks.isEmpty {
+                self.isHeld = false
+                self.bufferedBytes = 0
+            }
+        }
+        return (item, isLast)
+    }
+
+    mutating func giveBack(_ item: FetchedBatches.Item, charge: Int?, consumed: Int64) {
+        self.chunks.prepend(Chunk(items: [item], charge: charge))
+        self.bufferedBytes += item.batch?.header.sizeInBytes ?? 0
+        self.consumed = consumed
+    }
+
+    /// What was buffered is to be fetched again. Returns the answers that it came in.
+    mutating func dropChunks() -> [Int] {
+        let charges = self.chunks.compactMap(\.charge)
+        self.chunks.removeAll(keepingCapacity: false)
+        self.bufferedBytes = 0
+        self.isHeld = false
+        self.fetchOffset = self.consumed
+        return charges
+    }
+
+    /// What was taken and not delivered is to be fetched again; nothing is buffered.
+    mutating func rewind(to offset: Int64) {
+        self.consumed = offset
+        self.fetchOffset = offset
+    }
+}
