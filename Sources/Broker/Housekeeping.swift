@@ -24,7 +24,7 @@ public final class Housekeeping {
     static let bytesToRecoverMax: Int64 = 1 << 30
 
     private let broker: Broker
-    private var tasks: [RepeatedTask] = []
+    private var timers: [BrokerTimer] = []
     /// Since when partitions with `flush.ms` have had something to flush, in nanoseconds of the monotonic clock.
     private var unflushedSince: [ObjectIdentifier: Int64] = [:]
     private var retentionClock = RetentionClock()
@@ -45,33 +45,25 @@ public final class Housekeeping {
         let offsetsInterval = TimeAmount.milliseconds(config.offsets.retentionCheckIntervalMs)
         let retentionInterval = TimeAmount.milliseconds(config.logRetentionCheckIntervalMs)
         let checkpointInterval = TimeAmount.milliseconds(config.logFlushOffsetCheckpointIntervalMs)
-        self.tasks = [
-            eventLoop.scheduleRepeatedTask(
-                initialDelay: min(Self.firstRetentionDelay, retentionInterval),
-                delay: retentionInterval
-            ) { _ in bound.value.applyRetention() },
-            eventLoop.scheduleRepeatedTask(initialDelay: checkpointInterval, delay: checkpointInterval) { _ in
-                bound.value.writeCheckpoints()
-            },
-            eventLoop.scheduleRepeatedTask(
-                initialDelay: Self.flushCheckInterval,
-                delay: Self.flushCheckInterval
-            ) { _ in bound.value.flushWhatIsDue() },
-            eventLoop.scheduleRepeatedTask(
-                initialDelay: Self.recoveryCheckInterval,
-                delay: Self.recoveryCheckInterval
-            ) { _ in bound.value.writeCheckpoints(ifAbove: Self.bytesToRecoverMax) },
-            eventLoop.scheduleRepeatedTask(initialDelay: offsetsInterval, delay: offsetsInterval) { _ in
-                bound.value.broker.groups.expireOffsets(nowMs: bound.value.retentionNow())
-            },
-            self.broker.groupLag.start(on: eventLoop),
-        ]
+        func every(_ delay: TimeAmount, after first: TimeAmount? = nil, _ body: @escaping (Housekeeping) -> Void) {
+            let work = NIOLoopBound(body, eventLoop: eventLoop)
+            self.timers.append(
+                self.broker.clock.scheduleRepeatedly(after: first ?? delay, every: delay, on: eventLoop) {
+                    work.value(bound.value)
+                })
+        }
+        every(retentionInterval, after: min(Self.firstRetentionDelay, retentionInterval)) { $0.applyRetention() }
+        every(checkpointInterval) { $0.writeCheckpoints() }
+        every(Self.flushCheckInterval) { $0.flushWhatIsDue() }
+        every(Self.recoveryCheckInterval) { $0.writeCheckpoints(ifAbove: Self.bytesToRecoverMax) }
+        every(offsetsInterval) { $0.broker.groups.expireOffsets(nowMs: $0.retentionNow()) }
+        self.timers.append(self.broker.groupLag.start(on: eventLoop))
     }
 
     func stop() {
         self.broker.cleaner.requestStop()
-        for task in self.tasks { task.cancel() }
-        self.tasks = []
+        for timer in self.timers { timer.cancel() }
+        self.timers = []
     }
 
     func applyRetention() {

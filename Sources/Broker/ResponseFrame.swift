@@ -3,7 +3,7 @@
 
 public import CommitLog
 import KafkaMessages
-import KafkaWire
+package import KafkaWire
 public import NIOCore
 
 /// One answer, ready for the socket: bytes, and between them slices of log files that are sent without being read.
@@ -35,7 +35,8 @@ public struct ResponseFrame: Sendable {
         )
     }
 
-    init(
+    /// The same, from the fields of the request's header.
+    package init(
         encoding response: some KafkaMessage,
         apiKey: APIKey,
         version: Int16,

@@ -133,9 +133,8 @@ extension ConnectionHandler {
         let outcome: Outcome
         do {
             if let interceptor = self.interceptor {
-                outcome = try interceptor.answer(frame, from: context.channel, on: connection) {
-                    (frame) throws(WireError) in try self.broker.handle(frame, on: connection)
-                }
+                outcome = try interceptor.answer(
+                    frame, from: context.channel, on: connection, asking: self.broker)
             } else {
                 outcome = try self.broker.handle(frame, on: connection)
             }

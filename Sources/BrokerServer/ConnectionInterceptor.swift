@@ -18,12 +18,9 @@ public protocol ConnectionInterceptor: Sendable {
     /// - Parameters:
     ///   - frame: the request without its length field, unchecked: it may be anything.
     ///   - channel: where it came from; closing it is allowed.
-    ///   - forward: asks the broker, now and once at most, this request or another one.
+    ///   - broker: its `handle` answers this request or another one. What that appends is written after this returns.
     /// - Returns: what is answered. A `later` must be completed in the end, also when the connection is gone.
     func answer(
-        _ frame: ByteBuffer,
-        from channel: any Channel,
-        on connection: ConnectionContext,
-        forward: (ByteBuffer) throws(WireError) -> Outcome
+        _ frame: ByteBuffer, from channel: any Channel, on connection: ConnectionContext, asking broker: Broker
     ) throws(WireError) -> Outcome
 }

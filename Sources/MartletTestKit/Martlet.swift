@@ -28,10 +28,13 @@ public final class Martlet: Sendable {
     public let configuration: MartletConfiguration
     /// The broker's disk, and what can go wrong with it.
     public let disk: MartletDisk
-    let clock = MartletClock()
-    private let port0: PortReservation
+    /// The broker's time.
+    public let clock: MartletClock
+    let interceptor: FaultInterceptor
+    private let ports: [PortReservation]
     private let config: BrokerConfig
     private let store = InMemoryMetadataStore()
+    private let lastRun = Atomic(0)
     private let phase = Mutex(Phase.stopped)
 
     private enum Phase {
@@ -45,20 +48,28 @@ public final class Martlet: Sendable {
         let host: BrokerHost
         let group: MultiThreadedEventLoopGroup
         let files: ProcessFileSystem
+        /// Counts the runs.
+        let number: Int
     }
 
     private init(_ configuration: MartletConfiguration) throws {
         self.configuration = configuration
         self.config = try Self.config(configuration)
-        self.port0 = try PortReservation()
+        self.clock = MartletClock(configuration.time)
+        let ports = try (0..<configuration.nodes).map { _ in try PortReservation() }
+        let firstID = self.config.nodeID
+        self.ports = ports
+        self.interceptor = FaultInterceptor(
+            NodeTable(ports.enumerated().map { MartletNode(id: firstID + Int32($0), port: $1.port) }))
         self.disk = try MartletDisk(configuration.storage, clock: self.clock)
     }
 
-    /// Where clients connect, for `bootstrap.servers`: `127.0.0.1:40123`. Stays the same over restarts.
-    public var bootstrap: String { "127.0.0.1:\(self.port)" }
+    /// Where clients connect, for `bootstrap.servers`: `127.0.0.1:40123`, of more nodes all of them, separated by commas.
+    /// Stays the same over restarts.
+    public var bootstrap: String { self.nodes.map(\.address).joined(separator: ",") }
 
-    /// The port of 127.0.0.1 that the broker listens on. Stays the same over restarts.
-    public var port: Int { self.port0.port }
+    /// The port of 127.0.0.1 that the broker, or the first of its nodes, listens on. Stays the same over restarts.
+    public var port: Int { self.ports[0].port }
 
     // MARK: Starting and stopping
 
@@ -100,6 +111,7 @@ public final class Martlet: Sendable {
     /// - Throws: `MartletError` with `wrongState` when it is not running, and errors of its disk.
     public func stop() async throws {
         try await self.end { run in
+            self.interceptor.end()
             await run.host.drain(grace: Self.drainGrace)
             try await Self.blocking { try run.host.close() }
         }
@@ -152,13 +164,16 @@ public final class Martlet: Sendable {
         }
         guard let run else { return }
         await self.abandon(run)
-        self.phase.withLock { $0 = .stopped }
+        defer { self.phase.withLock { $0 = .stopped } }
+        try await self.giveBack(run)
     }
 
     // MARK: Parts
 
     /// How long connections may take to finish what is under way when the broker stops.
     private static let drainGrace = TimeAmount.seconds(10)
+    /// Each node needs a port; nobody's test needs more.
+    private static let nodesMax = 100
     /// Threads that wait for the disk on behalf of fetches.
     private static let readerThreads = 1
 
@@ -189,15 +204,30 @@ public final class Martlet: Sendable {
         do {
             try await body(run)
         } catch {
-            try? await run.group.shutdownGracefully()
+            try? await self.giveBack(run)
             throw error
         }
+        try await self.giveBack(run)
+    }
+
+    private func giveBack(_ run: Run) async throws {
+        self.clock.afterAdvance(nil)
+        self.clock.endRun(run.number)
         try await run.group.shutdownGracefully()
+    }
+
+    /// The run that is on.
+    func running() throws -> Run {
+        guard case .running(let run) = self.phase.withLock({ $0 }) else {
+            throw MartletError(.wrongState, "the broker is not running: start() starts it")
+        }
+        return run
     }
 
     private func makeRun() async throws -> Run {
         let files = self.disk.openProcess()
-        let (config, disk) = (self.config, self.disk)
+        let number = self.lastRun.add(1, ordering: .relaxed).newValue
+        let (config, disk, interceptor) = (self.config, self.disk, self.interceptor)
         let (store, clock, configuration) = (self.store, self.clock, self.configuration)
         let topics = try configuration.topics.map { try Self.newTopic($0, config) }
         let host = try await Self.blocking {
@@ -208,29 +238,35 @@ public final class Martlet: Sendable {
                 store: store,
                 logs: logs,
                 threads: BrokerThreads(io: config.numIOThreads ?? 1, readers: Self.readerThreads),
-                clock: clock.brokerClock,
+                clock: clock.brokerClock(run: number),
                 logger: configuration.logger
             )
             parts.firstTopics = topics
+            parts.interceptor = interceptor
             parts.diskSpace = disk.diskSpace
             return try BrokerHost.open(parts)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: config.numNetworkThreads ?? 1)
+        interceptor.begin()
         do {
-            _ = try await host.serve(
-                on: group,
-                listeners: [ServerListener(name: "PLAINTEXT", host: "127.0.0.1", port: self.port, advertised: nil)])
+            let listeners = self.ports.map { reservation in
+                ServerListener(name: "PLAINTEXT", host: "127.0.0.1", port: reservation.port, advertised: nil)
+            }
+            _ = try await host.serve(on: group, listeners: listeners)
         } catch {
             try? await Self.blocking { try host.close() }
+            clock.endRun(number)
             try? await group.shutdownGracefully()
             throw error
         }
-        return Run(host: host, group: group, files: files)
+        clock.afterAdvance { try? await host.broker.settled(on: group.any()).get() }
+        return Run(host: host, group: group, files: files, number: number)
     }
 
     /// Ends a run without another byte on the disk.
     private func abandon(_ run: Run) async {
         run.files.end()
+        self.interceptor.end()
         run.host.closeConnections()
         await run.host.drain(grace: .zero)
         // It cannot write what makes a shutdown clean; that is the point.
@@ -253,6 +289,10 @@ extension Martlet {
             config = try BrokerConfig(resolving: values)
         } catch {
             throw MartletError(.invalidConfiguration, "\(error)")
+        }
+        guard (1...Self.nodesMax).contains(configuration.nodes) else {
+            throw MartletError(
+                .invalidConfiguration, "\(configuration.nodes) nodes; 1 to \(Self.nodesMax) are allowed")
         }
         if let unknown = config.unknownKeys.first {
             throw MartletError(.invalidConfiguration, "\(unknown) is no config of the broker's")

@@ -18,6 +18,10 @@ public struct MartletConfiguration: Sendable {
     public var topics: [MartletTopic]
     /// Where the log is.
     public var storage: MartletStorage
+    /// How many brokers clients see, from 1 to 100; see ``Martlet/nodes``. Their ids follow one another from `node.id` on.
+    public var nodes: Int
+    /// How the broker's time passes; see ``Martlet/clock``.
+    public var time: MartletTime
     /// Where the broker writes what happens; nowhere unless a test says so.
     public var logger: Logger
 
@@ -34,11 +38,15 @@ public struct MartletConfiguration: Sendable {
         configs: [String: String] = [:],
         topics: [MartletTopic] = [],
         storage: MartletStorage = .memory,
+        nodes: Int = 1,
+        time: MartletTime = .passing,
         logger: Logger = Logger(label: "martlet") { _ in SwiftLogNoOpLogHandler() }
     ) {
         self.configs = configs
         self.topics = topics
         self.storage = storage
+        self.nodes = nodes
+        self.time = time
         self.logger = logger
     }
 }

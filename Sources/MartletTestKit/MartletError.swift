@@ -11,6 +11,8 @@ public struct MartletError: Error, Sendable, Hashable, CustomStringConvertible {
         case wrongState
         /// There is no such topic, partition, group or node.
         case notFound
+        /// The kit cannot do that.
+        case notSupported
         /// The operating system refused something.
         case system
     }

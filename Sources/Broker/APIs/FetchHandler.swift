@@ -77,6 +77,7 @@ struct FetchHandler: Sendable {
             maxWait: maxWait,
             reader: self.broker.fetchReader,
             readers: self.broker.readers,
+            clock: self.broker.clock,
             promise: promise
         )
         let connection = self.context.connection

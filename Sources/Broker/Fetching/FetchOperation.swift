@@ -30,7 +30,7 @@ final class FetchOperation: HighWatermarkObserver {
         var isWoken = false
         var isTimeOver: Bool
         var isObserving = false
-        var timer: Scheduled<Void>?
+        var timer: BrokerTimer?
     }
 
     private let targets: [FetchTarget]
@@ -38,6 +38,7 @@ final class FetchOperation: HighWatermarkObserver {
     private let maxWait: TimeAmount
     private let reader: FetchReader
     private let readers: WorkerPool
+    private let clock: BrokerClock
     private let promise: EventLoopPromise<FetchReader.Result>
     private let state: NIOLoopBoundBox<State>
     /// A wake-up is on its way to the event loop: more need not be sent.
@@ -52,6 +53,7 @@ final class FetchOperation: HighWatermarkObserver {
         maxWait: TimeAmount,
         reader: FetchReader,
         readers: WorkerPool,
+        clock: BrokerClock,
         promise: EventLoopPromise<FetchReader.Result>
     ) {
         self.targets = targets
@@ -59,6 +61,7 @@ final class FetchOperation: HighWatermarkObserver {
         self.maxWait = maxWait
         self.reader = reader
         self.readers = readers
+        self.clock = clock
         self.promise = promise
         let isTimeOver = maxWait <= .nanoseconds(0) || targets.isEmpty
         self.state = NIOLoopBoundBox(State(isTimeOver: isTimeOver), eventLoop: promise.futureResult.eventLoop)
@@ -128,7 +131,7 @@ final class FetchOperation: HighWatermarkObserver {
     private func observe() {
         self.state.value.isObserving = true
         self.forEachPartition { $0.addObserver(self) }
-        self.state.value.timer = self.eventLoop.assumeIsolated().scheduleTask(in: self.maxWait) { self.finishNow() }
+        self.state.value.timer = self.clock.schedule(in: self.maxWait, on: self.eventLoop) { self.finishNow() }
     }
 
     private func complete(_ result: Result<FetchReader.Result, any Error>) {

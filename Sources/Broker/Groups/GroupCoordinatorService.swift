@@ -15,7 +15,7 @@ final class GroupCoordinatorService: Sendable {
     let logger: Logger
     /// How group records are compressed.
     let codec: CompressionCodec
-    private let clock: BrokerClock
+    let clock: BrokerClock
     private let metadata: MetadataController
     /// What groups go by; changes with the configs of the broker and of groups.
     private let settings: Mutex<GroupSettings>
@@ -136,7 +136,7 @@ final class GroupCoordinatorService: Sendable {
             return effects
         }
         guard hasMore, let eventLoop = self.timerLoop else { return }
-        eventLoop.scheduleTask(in: Self.expiryPause) { self.expireOffsets(of: host, nowMs: nowMs) }
+        self.clock.schedule(in: Self.expiryPause, on: eventLoop) { self.expireOffsets(of: host, nowMs: nowMs) }
     }
 
     /// Ends everything; what was not durable is not answered. Blocks until nothing is being loaded.

@@ -64,9 +64,9 @@ final class GroupLagKeeper: Sendable {
     /// How often a log was searched for a first unread record since the start.
     var searchCount: Int { self.state.withLock { $0.searchCount } }
 
-    /// Looks at all groups from now on, as long as the task is not cancelled.
-    func start(on eventLoop: any EventLoop) -> RepeatedTask {
-        eventLoop.scheduleRepeatedTask(initialDelay: Self.lookInterval, delay: Self.lookInterval) { _ in self.look() }
+    /// Looks at all groups from now on, as long as the timer is not cancelled.
+    func start(on eventLoop: any EventLoop) -> BrokerTimer {
+        self.clock.scheduleRepeatedly(after: Self.lookInterval, every: Self.lookInterval, on: eventLoop) { self.look() }
     }
 
     // MARK: All groups

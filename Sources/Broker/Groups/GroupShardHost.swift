@@ -294,7 +294,7 @@ final class GroupShardHost: Sendable {
         }
         guard let wanted else { return }
         let delay = max(0, wanted - self.service.environment().now.monotonicMs)
-        eventLoop.scheduleTask(in: .milliseconds(delay)) { self.timerWentOff(wanted) }
+        self.service.clock.schedule(in: .milliseconds(delay), on: eventLoop) { self.timerWentOff(wanted) }
     }
 
     private func timerWentOff(_ time: Int64) {

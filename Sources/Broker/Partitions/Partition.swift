@@ -14,7 +14,7 @@ final class Partition: Sendable {
     let log: PartitionLog
     /// The one thread that appends to the log, flushes, rolls and deletes.
     let ioThread: IOThread
-    let leaderEpoch: LeaderEpoch
+    private let epoch: Atomic<Int32>
     private let durability: Mutex<Durability>
     private let waiters = Mutex<[ObjectIdentifier: any HighWatermarkObserver]>([:])
 
@@ -30,8 +30,14 @@ final class Partition: Sendable {
         self.topicID = topicID
         self.log = log
         self.ioThread = ioThread
-        self.leaderEpoch = leaderEpoch
+        self.epoch = Atomic(leaderEpoch.rawValue)
         self.durability = Mutex(durability)
+    }
+
+    /// Grows when the partition gets another leader; batches are stamped with it.
+    var leaderEpoch: LeaderEpoch {
+        get { LeaderEpoch(self.epoch.load(ordering: .relaxed)) }
+        set { self.epoch.store(newValue.rawValue, ordering: .relaxed) }
     }
 
     /// What an acks=all answer of this partition promises. Follows the topic's `flush.*` configs while running.

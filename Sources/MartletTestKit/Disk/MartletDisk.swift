@@ -3,6 +3,8 @@
 
 import Broker
 import CommitLog
+import Dispatch
+import KafkaTypes
 import SimulatedIO
 import Synchronization
 
@@ -21,6 +23,9 @@ public final class MartletDisk: Sendable {
     private let base: any FileSystem
     /// The same, if it is in memory.
     private let simulated: SimulatedFileSystem?
+    let faults = Mutex(DiskFaultPlan())
+    /// The calls that are held up, each with the number of its rule.
+    let held = Watched<[(rule: Int, released: DispatchSemaphore)]>([])
 
     init(_ storage: MartletStorage, clock: MartletClock) throws {
         switch storage {
@@ -69,10 +74,28 @@ public final class MartletDisk: Sendable {
         }
     }
 
-    /// The error number that a call is to fail with, after it was held up for as long as the test says.
-    func meet(_ operation: FileSystemError.Operation, path: String, isCancelled: () -> Bool) -> Int32? { nil }
+    @discardableResult
+    func plan(
+        _ call: MartletDiskCall, of partition: TopicPartition?, _ effect: DiskFaultPlan.Effect, times: Int
+    ) -> Int {
+        self.faults.withLock { $0.add(call, of: partition, effect, times: times) }
+    }
 
-    func wakeHeld() {}
+    func heldCount(_ rule: Int) -> Int { self.held.value.count { $0.rule == rule } }
+
+    func waitForHeld(_ count: Int, _ rule: Int) async throws {
+        try await self.held.wait { held in held.count { $0.rule == rule } >= count }
+    }
+
+    func release(_ rule: Int) {
+        self.faults.withLock { $0.remove(rule) }
+        self.wakeHeld()
+    }
+
+    /// Those that are held up look again whether they still are.
+    func wakeHeld() {
+        for held in self.held.value { held.released.signal() }
+    }
 
     /// Removes the folder and what is in it.
     func remove() {
