@@ -22,12 +22,12 @@ PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 export MARTLET_PYTHON := $(PYTHON_ENVIRONMENT)/bin/python
 
 # Everything that people write. Generated Swift is as wiregen writes it, and `make check-generated` looks after it.
-SWIFT_FILES = find Package.swift Sources Tests -name '*.swift' \
-	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -print0
+SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -name '*.swift' \
+	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -not -path '*/.build/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop soak rolling sim lint format generate check-generated fuzz bench bench-durability \
-	bench-groups clean
+.PHONY: help run build test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
+	bench-durability bench-groups bench-clients clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,13 @@ sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repe
 	@scripts/install-libraries test
 	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) $(SWIFT) test --filter GroupSimulationTests $(ARGS)
 
+stranger: build ## Make a new package with the README's lines, see what it fetches, build it, run it against the broker.
+	@scripts/try-as-stranger "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet"
+
+docs: ## Build the documentation of KafkaClient and MartletTestKit into .build/docs; a dead link is an error.
+	@scripts/install-libraries build
+	@scripts/build-docs .build/docs
+
 lint: ## Check the format of everything that is written by hand.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format lint --strict --parallel
 
@@ -98,6 +105,14 @@ bench-groups: build ## Measure what consumer groups cost; see benchmarks/README.
 	@scripts/install-libraries bench
 	@benchmarks/groups --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
+bench-clients: build ## Measure KafkaClient beside librdkafka; see benchmarks/README.md.
+	@scripts/install-libraries bench
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	$(SWIFT) build $(RELEASE) --product client-bench
+	@folder="$$($(SWIFT) build $(RELEASE) --show-bin-path)"; \
+		benchmarks/clients --martlet "$$folder/martlet" --client-bench "$$folder/client-bench" $(ARGS)
+
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build "$(PYTHON_ENVIRONMENT)"
 	$(MAKE) --no-print-directory --directory benchmarks/limits clean
+	$(MAKE) --no-print-directory --directory benchmarks/peers clean

@@ -154,6 +154,9 @@ let package = Package(
             ]
         ),
 
+        // Drives the client as benchmarks/peers drive librdkafka; see benchmarks/README.md.
+        .executableTarget(name: "client-bench", dependencies: ["KafkaClient", nioCore], path: "benchmarks/client-bench"),
+
         // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
         .executableTarget(name: "wiregen"),
 
@@ -221,7 +224,14 @@ let package = Package(
             ]
         ),
         // Starts the `martlet` that was built beside it and runs clients of others against it.
-        .testTarget(name: "InteropTests", dependencies: ["martlet"], exclude: ["clients", "requirements.txt"]),
+        .testTarget(
+            name: "InteropTests", dependencies: ["martlet", "interop-client"], exclude: ["clients", "requirements.txt"]),
+        // One of those clients is ours.
+        .executableTarget(
+            name: "interop-client",
+            dependencies: ["KafkaClient", optional("UnixSignals", "swift-service-lifecycle", trait: "Broker")],
+            path: "Tests/InteropClient"
+        ),
         .testTarget(
             name: "BrokerServerTests",
             dependencies: [

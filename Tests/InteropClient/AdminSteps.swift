@@ -2,7 +2,6 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaClient
-import KafkaTypes
 
 /// The steps that look after topics, offsets and configs.
 struct AdminSteps {
@@ -28,7 +27,7 @@ struct AdminSteps {
         var topic = NewTopic(
             try step.need(\.topic, "topic"), partitionCount: step.partitions, replicationFactor: step.replicationFactor)
         topic.configs = (step.configs ?? [:]).mapValues(\.text)
-        for result in try await self.cluster.createTopics([topic], validateOnly: step.validateOnly ?? false) {
+        for result in try await self.cluster.createTopics([topic], validatesOnly: step.validateOnly ?? false) {
             _ = try result.result.get()
         }
         return .object([:])

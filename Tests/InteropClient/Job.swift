@@ -2,9 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import Foundation
-import KafkaRecords
-import KafkaTypes
-import NIOCore
+import KafkaClient
 
 /// What the test wants: steps to run in order, or (with a group) one member of a consumer group until SIGTERM. The same
 /// as Tests/InteropTests/clients/steps.py and group_member.py read.

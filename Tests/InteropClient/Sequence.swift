@@ -2,7 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import Foundation
-import NIOCore
+import KafkaClient
 import Synchronization
 
 /// Numbered records, as Tests/InteropTests/clients/sequence.py makes and checks them: record i goes to partition

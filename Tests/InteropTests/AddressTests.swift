@@ -6,7 +6,7 @@ import Testing
 
 extension Interop {
     @Suite("Addresses that work") struct AddressTests {
-        @Test("each client gets back the address that it reached the broker by", arguments: Library.clients)
+        @Test("each client gets back the address that it reached the broker by", arguments: Library.recordClients)
         func addressOfConnection(library: Library) async throws {
             try await withBroker(BrokerOptions(listenHost: "0.0.0.0")) { broker in
                 // All of 127.0.0.0/8 is this machine.

@@ -79,7 +79,7 @@ extension Interop {
         ) async throws {
             let sent = try await broker.finish(producer.program)[0]
             #expect(sent == ["sent": .number(count), "acknowledged": .number(count), "failures": []])
-            for reader in Library.clients {
+            for reader in Library.recordClients {
                 let read = try await Self.readRunning(reader, broker)
                 #expect(read == ["count": .number(count), "problems": []], "read by \(reader)")
             }
@@ -123,7 +123,7 @@ extension Interop {
                     #expect(volume.free < 4 << 20, "\(volume.free)")
                 }
 
-                for reader in Library.clients {
+                for reader in Library.recordClients {
                     let read = try await Self.readRunning(reader, broker)
                     #expect(read["problems"] == [], "read by \(reader)")
                     #expect((read["count"].int ?? 0) > 100 && (read["count"].int ?? 0) < count)

@@ -38,7 +38,7 @@ extension Interop {
             }
         }
 
-        @Test("a timestamp finds the first record that is not older", arguments: Library.clients)
+        @Test("a timestamp finds the first record that is not older", arguments: Library.recordClients)
         func timestamps(library: Library) async throws {
             try await self.withRecords { broker in
                 let results = try await broker.run(
@@ -64,7 +64,7 @@ extension Interop {
             }
         }
 
-        @Test("ListOffsets finds the ends, the greatest timestamp and a time", arguments: Library.clients)
+        @Test("ListOffsets finds the ends, the greatest timestamp and a time", arguments: Library.recordClients)
         func listOffsets(library: Library) async throws {
             try await self.withRecords { broker in
                 let late = Record(timestamp: 1_000_005, value: Data("late".utf8))
@@ -81,7 +81,7 @@ extension Interop {
             }
         }
 
-        @Test("seeking forwards, backwards and to the last record works", arguments: Library.clients)
+        @Test("seeking forwards, backwards and to the last record works", arguments: Library.recordClients)
         func seek(library: Library) async throws {
             try await self.withRecords { broker in
                 let results = try await broker.run(
@@ -95,7 +95,7 @@ extension Interop {
             }
         }
 
-        @Test("read_committed reads what no transaction wrote", arguments: Library.clients)
+        @Test("read_committed reads what no transaction wrote", arguments: Library.recordClients)
         func readCommitted(library: Library) async throws {
             try await self.withRecords { broker in
                 let results = try await broker.run(
@@ -107,7 +107,7 @@ extension Interop {
             }
         }
 
-        @Test("an offset outside the log is OFFSET_OUT_OF_RANGE, also after DeleteRecords", arguments: Library.clients)
+        @Test("an offset outside the log is OFFSET_OUT_OF_RANGE, also after DeleteRecords", arguments: Library.recordClients)
         func outOfRange(library: Library) async throws {
             try await self.withRecords { broker in
                 let deleted = try await broker.run(
@@ -131,7 +131,7 @@ extension Interop {
             }
         }
 
-        @Test("keys go to the partitions that murmur2 says", arguments: Library.clients)
+        @Test("keys go to the partitions that murmur2 says", arguments: Library.recordClients)
         func keysToPartitions(library: Library) async throws {
             let table = try String(contentsOf: Programs.fixture("protocol/murmur2.tsv"), encoding: .utf8)
             let rows = try table.split(separator: "\n").dropFirst().map { row in

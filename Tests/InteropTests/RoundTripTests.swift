@@ -106,7 +106,7 @@ extension Interop {
 private enum Samples {
     static func records(of producer: Client) -> [Record] {
         switch producer {
-        case .confluent: Self.common + Self.onlyLibrdkafka
+        case .confluent, .kafkaClient: Self.common + Self.onlyLibrdkafka
         case .kafkaPython: Self.common
         case .kcat: Self.kcat
         }

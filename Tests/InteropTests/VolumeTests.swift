@@ -8,7 +8,7 @@ extension Interop {
     @Suite("Many records and large ones") struct VolumeTests {
         private static let largeBytes = 8 * 1024 * 1024
 
-        @Test("100,000 idempotent records over four partitions arrive once and in order", arguments: Library.clients)
+        @Test("100,000 idempotent records over four partitions arrive once and in order", arguments: Library.recordClients)
         func idempotentSequence(producer: Library) async throws {
             try await withBroker { broker in
                 let count = 100_000
@@ -21,7 +21,7 @@ extension Interop {
                     ]
                 )
                 #expect(sent[1] == ["sent": .number(count), "acknowledged": .number(count), "failures": []])
-                for reader in Library.clients {
+                for reader in Library.recordClients {
                     let read = try await broker.run(
                         reader,
                         ["do": "consume_sequence", "topic": "numbers", "partitions": 4, "size": 100]
@@ -70,7 +70,7 @@ extension Interop {
                 try await broker.kcat(
                     "-P", "-t", "large", "-p", "0", "-X", "message.max.bytes=10000000", file.path
                 )
-                for library in Library.clients {
+                for library in Library.recordClients {
                     var step = BrokerUnderTest.consumeStep("large", count: 3).fields
                     step["valuesTo"] = .string(broker.folder.path)
                     let results = try await broker.run(library, .object(step))
@@ -85,7 +85,7 @@ extension Interop {
             }
         }
 
-        @Test("a record above max.message.bytes is refused with MESSAGE_TOO_LARGE", arguments: Library.clients)
+        @Test("a record above max.message.bytes is refused with MESSAGE_TOO_LARGE", arguments: Library.recordClients)
         func tooLarge(library: Library) async throws {
             try await withBroker { broker in
                 let file = try broker.file("large", Self.noise(2 * 1024 * 1024))

@@ -2,9 +2,6 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaClient
-import KafkaRecords
-import KafkaTypes
-import NIOCore
 
 #if canImport(Glibc)
 import Glibc
@@ -58,6 +55,13 @@ struct ClientBench {
 struct Target {
     let bootstrap: String
     let topic: String
+
+    var brokers: [BrokerAddress] {
+        get throws {
+            guard let brokers = BrokerAddress.list(self.bootstrap) else { throw Usage() }
+            return brokers
+        }
+    }
 }
 
 struct Usage: Error, CustomStringConvertible {

@@ -8,6 +8,7 @@ import Testing
 enum Client: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case confluent = "confluent-kafka"
     case kafkaPython = "kafka-python"
+    case kafkaClient = "KafkaClient"
     case kcat
 
     var testDescription: String { self.rawValue }
@@ -16,6 +17,7 @@ enum Client: String, CaseIterable, Sendable, CustomTestStringConvertible {
         switch self {
         case .confluent: .confluent
         case .kafkaPython: .kafkaPython
+        case .kafkaClient: .kafkaClient
         case .kcat: nil
         }
     }

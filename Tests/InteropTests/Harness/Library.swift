@@ -8,19 +8,24 @@ import Testing
 enum Library: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case confluent = "confluent_client"
     case kafkaPython = "kafka_python_client"
+    /// Martlet's own.
+    case kafkaClient = "interop-client"
     /// No library: bytes on a socket.
     case rawRequests = "raw_requests"
 
     /// confluent-kafka, through many kills of the broker.
     case kills = "kill_client"
 
-    /// The two client libraries.
+    /// The libraries of others, in all that they can do.
     static let clients: [Library] = [.confluent, .kafkaPython]
+    /// Those that write and read records, ours among them.
+    static let recordClients = Self.clients + [.kafkaClient]
 
     var testDescription: String {
         switch self {
         case .confluent: "confluent-kafka"
         case .kafkaPython: "kafka-python"
+        case .kafkaClient: "KafkaClient"
         case .rawRequests: "raw requests"
         case .kills: "confluent-kafka under kills"
         }
@@ -41,9 +46,10 @@ extension BrokerUnderTest {
     /// Starts a program and does not wait for it.
     func begin(_ library: Library, _ steps: [JSON], bootstrap: String? = nil) throws -> ChildProcess {
         let job: JSON = ["bootstrap": .string(bootstrap ?? self.bootstrap), "steps": .array(steps)]
+        let isOurs = library == .kafkaClient
         return try ChildProcess(
-            try Programs.python(),
-            ["-B", Programs.client(library.rawValue)],
+            isOurs ? try Programs.interopClient() : try Programs.python(),
+            isOurs ? [] : ["-B", Programs.client(library.rawValue)],
             input: try JSONEncoder().encode(job),
             folder: self.folder
         )

@@ -14,11 +14,18 @@ enum Programs {
         if let named = ProcessInfo.processInfo.environment["MARTLET"] {
             return try Self.executable(named, "the environment variable MARTLET names it")
         }
+        return try Self.built("martlet")
+    }
+
+    /// KafkaClient as a program.
+    static func interopClient() throws -> URL { try Self.built("interop-client") }
+
+    private static func built(_ name: String) throws -> URL {
         // The test runner is given as .build/<configuration>/<package>PackageTests.xctest.
-        let beside = Bundle.main.executableURL?.deletingLastPathComponent().appendingPathComponent("martlet")
-        let built = ["debug", "release"].map { Self.package.appendingPathComponent(".build/\($0)/martlet") }
+        let beside = Bundle.main.executableURL?.deletingLastPathComponent().appendingPathComponent(name)
+        let built = ["debug", "release"].map { Self.package.appendingPathComponent(".build/\($0)/\(name)") }
         let found = ([beside].compactMap(\.self) + built).first { Self.isExecutable($0.path) }
-        guard let found else { throw MissingProgram(name: "martlet", advice: "`swift build` builds it") }
+        guard let found else { throw MissingProgram(name: name, advice: "`swift build` builds it") }
         return found
     }
 

@@ -76,7 +76,7 @@ struct RunningProducer {
     /// Lets the producer send what it has begun, and reads everything back.
     func finishAndCheck(_ comment: String = "") async throws {
         let sent = try await self.finish(comment)
-        for reader in Library.clients {
+        for reader in Library.recordClients {
             let read = try await self.broker.run(
                 reader,
                 [
