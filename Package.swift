@@ -214,6 +214,10 @@ let package = Package(
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", nioCore, nioPosix, logging,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                optional("NIOSSL", "swift-nio-ssl", trait: "TLS"),
+                optional("Metrics", "swift-metrics", trait: "Metrics"),
+                optional("Tracing", "swift-distributed-tracing", trait: "Tracing"),
+                optional("ServiceLifecycle", "swift-service-lifecycle", trait: "ServiceLifecycle"),
             ]
         ),
         .testTarget(

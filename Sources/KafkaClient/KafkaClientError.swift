@@ -14,6 +14,7 @@ public struct KafkaClientError: Error, Sendable {
             case connectionFailed, connectionClosed, notKafka, clusterUnreachable, timedOut, unsupportedVersion
             case malformedResponse, brokerError, invalidRequest, tooManyRequests, noLeader
             case closed, recordTooLarge, bufferFull
+            case tlsFailed, authenticationFailed, invalidConfiguration
         }
 
         private let base: Base
@@ -48,6 +49,12 @@ public struct KafkaClientError: Error, Sendable {
         public static let recordTooLarge = Code(.recordTooLarge)
         /// No memory of the producer became free in time: records come faster than the cluster takes them.
         public static let bufferFull = Code(.bufferFull)
+        /// The broker was reached, but not over TLS: one of the two does not trust the other, or only one speaks TLS.
+        public static let tlsFailed = Code(.tlsFailed)
+        /// The broker does not take this client's login, or failed to show that it is the right broker.
+        public static let authenticationFailed = Code(.authenticationFailed)
+        /// What was configured contradicts itself, cannot be read, or takes a package trait that this build lacks.
+        public static let invalidConfiguration = Code(.invalidConfiguration)
 
         /// The name of the code.
         public var description: String { self.base.rawValue }

@@ -92,6 +92,9 @@ final class FakeCluster: Sendable {
 
     func update(_ change: (inout State) -> Void) { self.state.withLock { change(&$0) } }
 
+    /// Node id to port.
+    var ports: [Int32: Int] { self.state.withLock(\.ports) }
+
     var log: [Call] { self.state.withLock(\.log) }
 
     fileprivate func reply(node: Int32, to request: ScriptedBroker.Request) throws -> Reply {

@@ -26,7 +26,13 @@ final class ScriptedBroker: Sendable {
     let channel: NIOAsyncTestingChannel
     private let frames = Mutex(FrameAccumulator(frameBytesMax: 1 << 30))
 
-    init(_ configuration: KafkaConnectionConfiguration = KafkaConnectionConfiguration()) async throws {
+    private let security: ConnectionSecurity
+
+    init(
+        _ configuration: KafkaConnectionConfiguration = KafkaConnectionConfiguration(),
+        security: KafkaSecurity = .plaintext
+    ) async throws {
+        self.security = ConnectionSecurity(security)
         self.channel = NIOAsyncTestingChannel()
         let handlers = self.channel
         try await handlers.testingEventLoop.executeInContext {
@@ -51,9 +57,9 @@ final class ScriptedBroker: Sendable {
     func connect(_ configuration: KafkaConnectionConfiguration = KafkaConnectionConfiguration()) async throws
         -> KafkaConnection
     {
-        try await KafkaConnection.negotiating(
-            on: self.channel, address: Self.address, configuration: configuration, logger: .disabled
-        ).get()
+        try await KafkaConnection.establish(
+            on: self.channel, address: Self.address, configuration: configuration, security: self.security,
+            logger: .disabled)
     }
 
     static func versions(_ ranges: [APIKey: ClosedRange<Int16>], errorCode: ErrorCode = .none) -> ApiVersionsResponse {

@@ -63,11 +63,7 @@ extension KafkaCluster {
         _ partitions: [TopicPartition]
     ) async throws -> (groups: [BrokerAddress: [TopicPartition]], leaderless: [TopicPartition: KafkaClientError]) {
         let unknown = Set(partitions.filter { self.cachedLeader(of: $0) == nil }.map(\.topic))
-        var topics: [String: TopicDescription] = [:]
-        if !unknown.isEmpty {
-            let response = try await self.refreshMetadata(topics: unknown.sorted())
-            for topic in response.topics.map(TopicDescription.init) { topics[topic.name] = topic }
-        }
+        let topics = unknown.isEmpty ? [:] : try await self.currentTopics(unknown)
         var groups: [BrokerAddress: [TopicPartition]] = [:]
         var leaderless: [TopicPartition: KafkaClientError] = [:]
         for partition in partitions {

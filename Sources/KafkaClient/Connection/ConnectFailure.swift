@@ -15,7 +15,9 @@ import Darwin
 /// Says in one sentence why a connection could not be made.
 enum ConnectFailure {
     static func describe(_ error: any Error, address: BrokerAddress) -> KafkaClientError {
-        KafkaClientError(.connectionFailed, "cannot connect to \(address): \(self.reason(error))", cause: error)
+        // What the handlers of the channel could not do is described already.
+        if let error = error as? KafkaClientError { return error }
+        return KafkaClientError(.connectionFailed, "cannot connect to \(address): \(self.reason(error))", cause: error)
     }
 
     private static func reason(_ error: any Error) -> String {

@@ -18,11 +18,13 @@ public final class KafkaConnection: Sendable {
     /// What the broker serves.
     public let versions: BrokerVersions
     let requests: RequestChannel
+    private let login: ConnectionLogin?
 
-    init(_ requests: RequestChannel, versions: BrokerVersions) {
+    private init(_ requests: RequestChannel, versions: BrokerVersions, login: ConnectionLogin?) {
         self.address = requests.address
         self.versions = versions
         self.requests = requests
+        self.login = login
     }
 
     /// False once the connection has ended, whoever ended it.
@@ -37,22 +39,43 @@ public final class KafkaConnection: Sendable {
 
     // MARK: Connecting
 
-    /// Connects and asks the broker which versions it serves.
+    /// Connects, asks the broker which versions it serves, and logs in if the configuration says so. A host name that
+    /// stands for several addresses is tried with all of them.
     ///
     /// Throws `KafkaClientError`: `connectionFailed` when nothing accepts, `notKafka` when something else listens there,
-    /// `timedOut`; and `CancellationError`.
+    /// `tlsFailed`, `authenticationFailed`, `invalidConfiguration`, `timedOut`; and `CancellationError`.
     public static func connect(
         to address: BrokerAddress,
         configuration: KafkaConnectionConfiguration = KafkaConnectionConfiguration(),
+        security: KafkaSecurity = .plaintext,
         eventLoopGroup: any EventLoopGroup,
         logger: Logger = .disabled
     ) async throws -> KafkaConnection {
-        let connection = Self.connecting(
-            to: address, configuration: configuration, eventLoop: eventLoopGroup.next(), logger: logger)
+        try await self.connect(
+            to: address, configuration: configuration, security: ConnectionSecurity(security),
+            eventLoop: eventLoopGroup.next(), logger: logger)
+    }
+
+    static func connect(
+        to address: BrokerAddress, configuration: KafkaConnectionConfiguration, security: ConnectionSecurity,
+        eventLoop: any EventLoop, logger: Logger
+    ) async throws -> KafkaConnection {
         do {
-            return try await connection.valueUnlessCancelled()
-        } catch let error as CancellationError {
-            connection.whenSuccess { $0.requests.channel.close(promise: nil) }
+            try security.prepare()
+            let fate = ConnectionFate()
+            let opening = self.opening(address, configuration, security, fate, eventLoop: eventLoop, logger: logger)
+            let channel: any Channel
+            do {
+                channel = try await opening.valueUnlessCancelled()
+            } catch let error as CancellationError {
+                opening.whenSuccess { $0.close(promise: nil) }
+                throw error
+            }
+            return try await self.establish(
+                on: channel, address: address, configuration: configuration, security: security, fate: fate,
+                logger: logger)
+        } catch let error as KafkaClientError {
+            security.failed(error)
             throw error
         }
     }
@@ -61,9 +84,10 @@ public final class KafkaConnection: Sendable {
     private static let readBytesMax = 1024 * 1024
     private static let readBytesFirst = 64 * 1024
 
-    static func connecting(
-        to address: BrokerAddress, configuration: KafkaConnectionConfiguration, eventLoop: any EventLoop, logger: Logger
-    ) -> EventLoopFuture<KafkaConnection> {
+    private static func opening(
+        _ address: BrokerAddress, _ configuration: KafkaConnectionConfiguration, _ security: ConnectionSecurity,
+        _ fate: ConnectionFate, eventLoop: any EventLoop, logger: Logger
+    ) -> EventLoopFuture<any Channel> {
         let reads = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: readBytesFirst, maximum: readBytesMax)
         return ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
@@ -71,32 +95,40 @@ public final class KafkaConnection: Sendable {
             .channelOption(.recvAllocator, value: reads)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = ConnectionHandler(address: address, configuration: configuration, logger: logger)
+                    let handler = ConnectionHandler(
+                        address: address, configuration: configuration, security: security.configuration, fate: fate,
+                        logger: logger)
                     try channel.pipeline.syncOperations.addHandler(handler)
+                    try security.addHandlers(to: channel, address: address)
                 }
             }
             .connect(host: address.host, port: address.port)
             .flatMapErrorThrowing { error in throw ConnectFailure.describe(error, address: address) }
-            .flatMap { Self.negotiating(on: $0, address: address, configuration: configuration, logger: logger) }
     }
 
-    /// Exchanges versions over a channel that has a `ConnectionHandler`, and closes it when that fails.
-    static func negotiating(
-        on channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration, logger: Logger
-    ) -> EventLoopFuture<KafkaConnection> {
-        let requests = RequestChannel(channel, address: address, configuration: configuration)
-        return VersionNegotiation(requests: requests).run()
-            .map { versions in
-                logger.debug("connected", metadata: ["broker": "\(address)"])
-                return KafkaConnection(requests, versions: versions)
-            }
-            .flatMapErrorThrowing { error in
-                channel.close(promise: nil)
-                throw error
-            }
+    /// Exchanges versions and logs in over a channel that has a `ConnectionHandler`, and closes it when that fails.
+    static func establish(
+        on channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration,
+        security: ConnectionSecurity = .plaintext, fate: ConnectionFate = ConnectionFate(), logger: Logger
+    ) async throws -> KafkaConnection {
+        let requests = RequestChannel(channel, address: address, configuration: configuration, fate: fate)
+        do {
+            let versions = try await VersionNegotiation(requests: requests).run().valueUnlessCancelled()
+            let login = try await ConnectionLogin.begin(requests, versions: versions, security: security)
+            logger.debug(
+                "connected", metadata: ["broker": "\(address)", "security": "\(security.configuration)"])
+            return KafkaConnection(requests, versions: versions, login: login)
+        } catch {
+            channel.close(promise: nil)
+            throw error
+        }
     }
 
     // MARK: Requests
+
+    /// Logs in again if the session is about to end. Whoever sends without ``send(_:versions:attachments:timeout:)`` gets
+    /// the connection from the cluster for each request, which calls this.
+    func renewSession() async throws { try await self.login?.renewIfDue() }
 
     /// The version in which ``send(_:versions:attachments:timeout:)`` would send this kind of request. Throws as that
     /// does.
@@ -117,7 +149,8 @@ public final class KafkaConnection: Sendable {
     ///   - timeout: from now to the answer; nil for the configured one.
     ///
     /// Throws `KafkaClientError` with `unsupportedVersion`, `connectionClosed`, `timedOut`, `malformedResponse`,
-    /// `tooManyRequests` or `invalidRequest`; and `CancellationError`, after which the answer is dropped when it comes.
+    /// `tooManyRequests` or `invalidRequest`, `authenticationFailed` when the session ended and the broker does not take
+    /// another login; and `CancellationError`, after which the answer is dropped when it comes.
     public func send<Request: KafkaRequest>(
         _ request: Request, versions: ClosedRange<Int16>? = nil, attachments: [ByteBuffer] = [],
         timeout: Duration? = nil
@@ -142,6 +175,7 @@ public final class KafkaConnection: Sendable {
     private func exchange(
         _ request: some KafkaRequest, version: Int16, attachments: [ByteBuffer], expectsAnswer: Bool, timeout: Duration?
     ) async throws -> ByteBuffer {
+        try await self.renewSession()
         let answer = self.requests.channel.eventLoop.makePromise(of: ByteBuffer.self)
         self.requests.submit(
             request, version: version, attachments: attachments, expectsAnswer: expectsAnswer,

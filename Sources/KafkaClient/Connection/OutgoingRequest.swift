@@ -11,6 +11,8 @@ struct OutgoingRequest: Sendable {
     var correlationID: Int32
     /// False for a Produce with acks=0: the promise is kept when the bytes have been written.
     var expectsAnswer: Bool
+    /// Part of a login: until a ``LoginEnded`` no other request is sent.
+    var isLogin = false
     /// The frame in pieces, so that records are sent from where they are.
     var parts: [ByteBuffer]
     var timeout: TimeAmount
@@ -18,6 +20,9 @@ struct OutgoingRequest: Sendable {
     /// the first time counts, so that a caller who gives up can break it.
     var answer: EventLoopPromise<ByteBuffer>
 }
+
+/// Sent down the channel when a login is over, so that requests that waited for it go out.
+struct LoginEnded: Sendable {}
 
 extension KafkaRequest {
     /// The frame of the request, in pieces.

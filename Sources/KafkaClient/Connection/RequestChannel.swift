@@ -11,10 +11,15 @@ final class RequestChannel: Sendable {
     let channel: any Channel
     let address: BrokerAddress
     let configuration: KafkaConnectionConfiguration
+    private let fate: ConnectionFate
     private let lastCorrelationID = Atomic<Int32>(0)
 
-    init(_ channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration) {
+    init(
+        _ channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration,
+        fate: ConnectionFate
+    ) {
         self.channel = channel
+        self.fate = fate
         self.address = address
         self.configuration = configuration
     }
@@ -22,7 +27,7 @@ final class RequestChannel: Sendable {
     /// Sends a request. The promise gets the answer, header included, or the reason why there is none.
     func submit(
         _ request: some KafkaRequest, version: Int16, attachments: [ByteBuffer] = [], expectsAnswer: Bool = true,
-        timeout: Duration, answer: EventLoopPromise<ByteBuffer>
+        isLogin: Bool = false, timeout: Duration, answer: EventLoopPromise<ByteBuffer>
     ) {
         let api = type(of: request).apiKey
         let correlationID = self.lastCorrelationID.wrappingAdd(1, ordering: .relaxed).newValue
@@ -39,18 +44,32 @@ final class RequestChannel: Sendable {
             return
         }
         let outgoing = OutgoingRequest(
-            api: api, correlationID: correlationID, expectsAnswer: expectsAnswer, parts: parts,
+            api: api, correlationID: correlationID, expectsAnswer: expectsAnswer, isLogin: isLogin, parts: parts,
             timeout: TimeAmount(timeout), answer: answer)
         let written = self.channel.eventLoop.makePromise(of: Void.self)
-        let address = self.address
+        let (address, fate) = (self.address, self.fate)
         written.futureResult.whenFailure { error in
-            // Most often the handler has broken the promise already, with a better reason.
+            // Most often the handler has broken the promise already.
             answer.fail(
-                KafkaClientError(
-                    .connectionClosed, "the request could not be written to \(address): \(error)", cause: error))
+                fate.failure
+                    ?? KafkaClientError(
+                        .connectionClosed, "the request could not be written to \(address): \(error)", cause: error))
         }
         self.channel.writeAndFlush(outgoing, promise: written)
     }
+
+    /// Sends a request of a login and waits for the answer, whatever becomes of the task: a login that is half done
+    /// would leave the connection of no use. The configured time to connect bounds the wait.
+    func login<Request: KafkaRequest>(_ request: Request, version: Int16) async throws -> Request.Response {
+        let answer = self.channel.eventLoop.makePromise(of: ByteBuffer.self)
+        self.submit(
+            request, version: version, isLogin: true, timeout: self.configuration.connectTimeout, answer: answer)
+        return try self.decode(
+            try await answer.futureResult.get(), as: Request.Response.self, api: Request.apiKey, version: version)
+    }
+
+    /// Lets the requests go that waited for a login.
+    func endLogin() { self.channel.triggerUserOutboundEvent(LoginEnded(), promise: nil) }
 
     /// Takes the header and then the body out of an answer.
     func decode<Response: KafkaMessage>(

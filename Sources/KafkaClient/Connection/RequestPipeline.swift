@@ -6,12 +6,15 @@ import NIOCore
 /// Which requests of a connection are on their way and which wait, without any IO.
 ///
 /// A broker answers the requests of a connection in their order, so the answer that comes belongs to the oldest. At most
-/// `inFlightMax` requests are on their way; up to `waitingMax` more wait for them in order of arrival.
+/// `inFlightMax` requests are on their way; up to `waitingMax` more wait for them in order of arrival. While the client
+/// logs in, the requests of the login are all that is sent; the others wait.
 struct RequestPipeline<Request> {
     struct Entry {
         var correlationID: Int32
         /// A Produce with acks=0 has none.
         var expectsAnswer: Bool
+        /// Part of a login: nothing but more of it may follow until ``endLogin()``.
+        var isLogin = false
         var request: Request
     }
 
@@ -35,6 +38,10 @@ struct RequestPipeline<Request> {
     private let waitingMax: Int
     private var inFlight = CircularBuffer<Entry>()
     private var waiting = CircularBuffer<Entry>()
+    private var isLoggingIn = false
+
+    /// Nothing is on its way, and nothing waits.
+    var isEmpty: Bool { self.inFlight.isEmpty && self.waiting.isEmpty }
 
     init(inFlightMax: Int, waitingMax: Int) {
         self.inFlightMax = max(inFlightMax, 1)
@@ -42,7 +49,12 @@ struct RequestPipeline<Request> {
     }
 
     mutating func submit(_ entry: Entry) -> SubmitAction {
-        if self.waiting.isEmpty, self.inFlight.count < self.inFlightMax {
+        if entry.isLogin {
+            self.isLoggingIn = true
+            self.inFlight.append(entry)
+            return .write(entry)
+        }
+        if !self.isLoggingIn, self.waiting.isEmpty, self.inFlight.count < self.inFlightMax {
             if entry.expectsAnswer { self.inFlight.append(entry) }
             return .write(entry)
         }
@@ -56,12 +68,22 @@ struct RequestPipeline<Request> {
             return .unexpected(expectedCorrelationID: self.inFlight.first?.correlationID)
         }
         self.inFlight.removeFirst()
+        return .answer(request: oldest.request, next: self.nextToSend())
+    }
+
+    /// The login is over: returns what has waited for it and is to be sent now.
+    mutating func endLogin() -> [Entry] {
+        self.isLoggingIn = false
+        return self.nextToSend()
+    }
+
+    private mutating func nextToSend() -> [Entry] {
         var next: [Entry] = []
-        while self.inFlight.count < self.inFlightMax, let entry = self.waiting.popFirst() {
+        while !self.isLoggingIn, self.inFlight.count < self.inFlightMax, let entry = self.waiting.popFirst() {
             if entry.expectsAnswer { self.inFlight.append(entry) }
             next.append(entry)
         }
-        return .answer(request: oldest.request, next: next)
+        return next
     }
 
     /// All requests, the oldest first: the connection has ended.
