@@ -2,6 +2,7 @@
 # Part of Martlet, an event broker in Swift.
 """The steps of steps.py through confluent-kafka, which is librdkafka."""
 
+import os
 import time
 
 from confluent_kafka import (
@@ -353,6 +354,21 @@ def admin(bootstrap):
     return ADMINS[bootstrap]
 
 
+# Another broker
+
+
+def mock_cluster(_, step):
+    """The brokers that librdkafka has for its own tests, three of them, until the file `stopFile` exists."""
+    client = Producer({"test.mock.num.brokers": 3, "log_level": 3})
+    brokers = client.list_topics(timeout=TIMEOUT_SECONDS).brokers.values()
+    replacement = step["addressFile"] + ".new"
+    with open(replacement, "w") as file:
+        file.write(",".join(f"{broker.host}:{broker.port}" for broker in brokers))
+    os.rename(replacement, step["addressFile"])
+    while not os.path.exists(step["stopFile"]):
+        time.sleep(0.02)
+
+
 if __name__ == "__main__":
     steps.run(
         lambda bootstrap: bootstrap,
@@ -376,6 +392,7 @@ if __name__ == "__main__":
                 describe_configs,
                 alter_configs,
                 incremental_alter_configs,
+                mock_cluster,
             )
         },
     )
