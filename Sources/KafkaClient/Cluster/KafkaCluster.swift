@@ -75,10 +75,11 @@ public final class KafkaCluster: Sendable {
     }
 
     /// Gives `body` a cluster and closes its connections afterwards, however `body` ends.
-    public static func withCluster<Result: Sendable>(
+    public static func withCluster<Result>(
         _ configuration: KafkaClusterConfiguration,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger = .disabled,
+        isolation: isolated (any Actor)? = #isolation,
         _ body: (KafkaCluster) async throws -> Result
     ) async throws -> Result {
         let cluster = KafkaCluster(configuration, eventLoopGroup: eventLoopGroup, logger: logger)
