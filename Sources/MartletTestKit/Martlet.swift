@@ -266,8 +266,9 @@ public final class Martlet: Sendable {
     /// Ends a run without another byte on the disk.
     private func abandon(_ run: Run) async {
         run.files.end()
-        self.interceptor.end()
+        // Before what is held up is let go: it must not reach anybody.
         run.host.closeConnections()
+        self.interceptor.end()
         await run.host.drain(grace: .zero)
         // It cannot write what makes a shutdown clean; that is the point.
         try? await Self.blocking { try run.host.close() }
