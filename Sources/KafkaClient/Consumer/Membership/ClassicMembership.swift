@@ -303,7 +303,7 @@ struct ClassicMembership: Membership {
         _ error: KafkaClientError, nowMs: Int64, using generator: inout some RandomNumberGenerator
     ) -> MembershipReaction {
         // The first time at once; who is turned away again and again must not hurry.
-        let delay = self.isMember ? .zero : self.delay(using: &generator)
+        let delay = self.epoch >= 0 ? .zero : self.delay(using: &generator)
         self.failures += 1
         self.retryMs = nowMs + delay.milliseconds
         self.lastAnswerMs = nowMs
