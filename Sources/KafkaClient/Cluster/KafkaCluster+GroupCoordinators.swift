@@ -20,43 +20,14 @@ extension KafkaCluster {
             @escaping @Sendable (KafkaConnection, BrokerDescription, [String]) async throws
             -> GroupResults<Value>
     ) async throws -> GroupResults<Value> {
-        var results: GroupResults<Value> = [:]
-        var open = groupIDs
-        var attempt = 1
-        while true {
-            let (coordinators, failed) = try await self.groupedByCoordinator(open)
-            let round = try await withThrowingTaskGroup(of: GroupResults<Value>.self) { tasks in
-                for (coordinator, groupIDs) in coordinators {
-                    tasks.addTask {
-                        do {
-                            let connection = try await self.advertisedConnection(to: coordinator.address)
-                            return try await operation(connection, coordinator, groupIDs)
-                        } catch let error as KafkaClientError {
-                            return Dictionary(uniqueKeysWithValues: groupIDs.map { ($0, .failure(error)) })
-                        }
-                    }
-                }
-                return try await tasks.reduce(into: failed.mapValues { .failure($0) }) { merged, part in
-                    merged.merge(part) { _, last in last }
-                }
-            }
-            open = []
-            var lastError: KafkaClientError?
-            for (groupID, result) in round {
-                results[groupID] = result
-                guard case .failure(let error) = result, error.isRetriable else { continue }
-                if error.errorCode != .coordinatorLoadInProgress { self.forgetCoordinator(of: groupID) }
-                if !isRepeatable, error.code == .timedOut || error.code == .connectionClosed { continue }
-                open.append(groupID)
-                lastError = error
-            }
-            guard let lastError else { return results }
-            do {
-                try await self.backOff(attempt: attempt, after: lastError)
-            } catch is KafkaClientError {
-                return results
-            }
-            attempt += 1
+        try await self.inRounds(groupIDs) { groupIDs in
+            try await self.groupedByCoordinator(groupIDs)
+        } prepareRetry: { groupID, error in
+            if error.errorCode != .coordinatorLoadInProgress { self.forgetCoordinator(of: groupID) }
+            return isRepeatable || !(error.code == .timedOut || error.code == .connectionClosed)
+        } operation: { coordinator, groupIDs in
+            let connection = try await self.advertisedConnection(to: coordinator.address)
+            return try await operation(connection, coordinator, groupIDs)
         }
     }
 
@@ -74,7 +45,7 @@ extension KafkaCluster {
 
     private func groupedByCoordinator(
         _ groupIDs: [String]
-    ) async throws -> (coordinators: [BrokerDescription: [String]], failed: [String: KafkaClientError]) {
+    ) async throws -> (groups: [BrokerDescription: [String]], failed: [String: KafkaClientError]) {
         var coordinators: [BrokerDescription: [String]] = [:]
         var failed: [String: KafkaClientError] = [:]
         for (groupID, result) in try await self.findCoordinators(of: groupIDs) {

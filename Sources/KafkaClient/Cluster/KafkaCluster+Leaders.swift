@@ -18,43 +18,13 @@ extension KafkaCluster {
         of partitions: [TopicPartition],
         _ operation: @escaping @Sendable (KafkaConnection, [TopicPartition]) async throws -> PartitionResults<Value>
     ) async throws -> PartitionResults<Value> {
-        var results: PartitionResults<Value> = [:]
-        var open = partitions
-        var attempt = 1
-        while true {
-            let (groups, leaderless) = try await self.groupedByLeader(open)
-            let round = try await withThrowingTaskGroup(of: PartitionResults<Value>.self) { tasks in
-                for (address, group) in groups {
-                    tasks.addTask {
-                        do {
-                            let connection = try await self.advertisedConnection(to: address)
-                            return try await operation(connection, group)
-                        } catch let error as KafkaClientError {
-                            return Dictionary(uniqueKeysWithValues: group.map { ($0, .failure(error)) })
-                        }
-                    }
-                }
-                return try await tasks.reduce(into: leaderless.mapValues { .failure($0) }) { merged, part in
-                    merged.merge(part) { _, last in last }
-                }
-            }
-            open = []
-            var lastError: KafkaClientError?
-            for (partition, result) in round {
-                results[partition] = result
-                if case .failure(let error) = result, error.isRetriable {
-                    open.append(partition)
-                    lastError = error
-                    self.forget(topic: partition.topic)
-                }
-            }
-            guard let lastError else { return results }
-            do {
-                try await self.backOff(attempt: attempt, after: lastError)
-            } catch is KafkaClientError {
-                return results
-            }
-            attempt += 1
+        try await self.inRounds(partitions) { partitions in
+            try await self.groupedByLeader(partitions)
+        } prepareRetry: { partition, _ in
+            self.forget(topic: partition.topic)
+            return true
+        } operation: { address, partitions in
+            try await operation(try await self.advertisedConnection(to: address), partitions)
         }
     }
 

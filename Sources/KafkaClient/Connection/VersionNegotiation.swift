@@ -11,8 +11,8 @@ import NIOCore
 /// UNSUPPORTED_VERSION, names the versions of ApiVersions that it serves if it is recent enough, and is asked again.
 struct VersionNegotiation {
     /// How the client names itself to the broker (KIP-511), beside its client id.
-    private static let softwareName = "martlet"
-    private static let softwareVersion = "0.1.0"
+    static let softwareName = "martlet"
+    static let softwareVersion = "0.1.0"
 
     let requests: RequestChannel
 

@@ -38,12 +38,12 @@ import Testing
         #expect((loads.max() ?? 0) - (loads.min() ?? 0) <= 1, "\(simulation.random): \(loads)")
     }
 
-    @Test("in a cooperative group nobody reads what another reads, and all is read in the end", arguments: 0..<60)
+    @Test("in a cooperative group nobody reads what another reads, and all is read in the end", arguments: 0..<20)
     func cooperative(seed: UInt64) {
         Self.check(Self.run(seed, [CooperativeStickyAssignor()]))
     }
 
-    @Test("in an eager group nobody reads what another reads, and all is read in the end", arguments: 0..<30)
+    @Test("in an eager group nobody reads what another reads, and all is read in the end", arguments: 0..<10)
     func eager(seed: UInt64) {
         Self.check(Self.run(seed, [StickyAssignor()]))
         Self.check(Self.run(seed, [RoundRobinAssignor(), CooperativeStickyAssignor()]))
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test("an assignor that moves everything about makes no partition have two readers", arguments: 0..<30)
+    @Test("an assignor that moves everything about makes no partition have two readers", arguments: 0..<10)
     func shuffle(seed: UInt64) {
         _ = Self.run(seed, [Shuffle()])
     }

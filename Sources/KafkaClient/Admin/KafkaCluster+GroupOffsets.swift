@@ -15,6 +15,9 @@ extension KafkaCluster {
     ///
     /// With `includesLag` the ends of the partitions are asked for as well: of the coordinator, if it is Martlet's, and
     /// of the leaders where it does not say. A partition whose leader does not answer has no end and no lag.
+    ///
+    /// A request to find the coordinators that are not known, and one to each of these, or one for each group before Kafka
+    /// 3.0: OffsetFetch 2, Kafka 0.10.2.
     public func groupOffsets(
         of groupIDs: [String], includesLag: Bool = false
     ) async throws -> [ItemResult<PartitionResults<GroupOffset>>] {
@@ -129,6 +132,8 @@ extension KafkaCluster {
 
     /// Commits offsets in the name of a group that has no members, and makes the group if there is none. Partitions
     /// fail on their own, with `unknownMemberID` when the group has members.
+    ///
+    /// A request to find the coordinator, if it is not known, and one to it: OffsetCommit 2, Kafka 0.9.
     public func alterGroupOffsets(
         of groupID: String, to offsets: [TopicPartition: Offset]
     ) async throws -> PartitionResults<Void> {
@@ -163,6 +168,8 @@ extension KafkaCluster {
 
     /// Deletes what a group has committed for these partitions. Partitions fail on their own, with
     /// `groupSubscribedToTopic` while members of the group are subscribed to the topic.
+    ///
+    /// A request to find the coordinator, if it is not known, and one to it: OffsetDelete 0, Kafka 2.4 (KIP-496).
     public func deleteGroupOffsets(
         of groupID: String, partitions: [TopicPartition]
     ) async throws -> PartitionResults<Void> {

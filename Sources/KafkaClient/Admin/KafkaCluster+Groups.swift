@@ -10,7 +10,8 @@ extension KafkaCluster {
     /// The groups of all brokers, ascending by name; only those in one of these states and of one of these types,
     /// unless that is empty.
     ///
-    /// Throws `unsupportedVersion` when states are asked for and a broker is older than 2.6.
+    /// One request to each broker: ListGroups 0; with states 4, Kafka 2.6. Throws `unsupportedVersion` when states are
+    /// asked for and a broker is older, and what a broker could not answer: the list would have gaps.
     public func listGroups(states: [GroupState] = [], types: [GroupType] = []) async throws -> [GroupListing] {
         try await self.retrying {
             let brokers = ClusterDescription(try await self.refreshMetadata(topics: [])).brokers
@@ -50,6 +51,9 @@ extension KafkaCluster {
 
     /// These groups and their members, in the order of the names, of whatever protocol. Groups fail on their own, with
     /// `groupIDNotFound` for one that does not exist.
+    ///
+    /// A request to find the coordinators that are not known, and up to two to each of these: ConsumerGroupDescribe 0
+    /// (Kafka 4.0) where it is served, DescribeGroups 0 for the rest.
     public func describeGroups(_ groupIDs: [String]) async throws -> [ItemResult<GroupDescription>] {
         let results = try await self.atCoordinators(of: groupIDs) { connection, coordinator, groupIDs in
             try await Self.describe(groupIDs, connection, coordinator)
@@ -104,6 +108,8 @@ extension KafkaCluster {
 
     /// Deletes groups with the offsets they have committed; each succeeds or fails on its own, with `nonEmptyGroup` for
     /// one that has members.
+    ///
+    /// A request to find the coordinators that are not known, and one to each of these: DeleteGroups 0, Kafka 1.1.
     public func deleteGroups(_ groupIDs: [String]) async throws -> [ItemResult<Void>] {
         let results = try await self.atCoordinators(of: groupIDs, isRepeatable: false) { connection, _, groupIDs in
             var request = DeleteGroupsRequest()
@@ -118,6 +124,43 @@ extension KafkaCluster {
         }
         return groupIDs.map { groupID in
             ItemResult(name: groupID, result: results[groupID] ?? .failure(Self.missing(groupID, api: "DeleteGroups")))
+        }
+    }
+
+    /// Takes members out of a group of the classic protocol, whether they are still there or not; who is will join again,
+    /// unless it is a static member. Members fail on their own, with `unknownMemberID` for one that is not in the group.
+    ///
+    /// A request to find the coordinator, if it is not known, and one to it: LeaveGroup 3, Kafka 2.4 (KIP-345).
+    public func removeMembers(
+        _ members: [GroupMemberReference], of groupID: String, reason: String? = nil
+    ) async throws -> [GroupMemberReference: Result<Void, KafkaClientError>] {
+        guard !members.isEmpty else { return [:] }
+        var request = LeaveGroupRequest()
+        request.groupID = groupID
+        request.members = members.map { member in
+            var identity = LeaveGroupRequest.MemberIdentity()
+            identity.reason = reason
+            switch member {
+            case .memberID(let id): identity.memberID = id
+            case .instanceID(let id): identity.groupInstanceID = id
+            }
+            return identity
+        }
+        return try await self.atCoordinator(of: groupID, isRepeatable: false) { [request] connection in
+            let response = try await connection.send(request, versions: 3...Int16.max)
+            let errorCode = ErrorCode(rawValue: response.errorCode)
+            guard errorCode == .none else { throw Self.groupError(errorCode, groupID) }
+            var results: [GroupMemberReference: Result<Void, KafkaClientError>] = [:]
+            for member in members {
+                results[member] = .failure(
+                    KafkaClientError(.malformedResponse, "the answer to LeaveGroup lacks the \(member)"))
+            }
+            for result in response.members {
+                let member: GroupMemberReference =
+                    result.groupInstanceID.map { .instanceID($0) } ?? .memberID(result.memberID)
+                results[member] = Self.outcome((), result.errorCode, subject: "\(member) of group \(groupID)")
+            }
+            return results
         }
     }
 }

@@ -49,12 +49,15 @@ extension KafkaCluster {
 
     /// Names the cluster and its brokers.
     ///
-    /// This asks Metadata and not DescribeCluster, which brokers before 2.8 do not have; the answer is the same.
+    /// One request to any broker: Metadata 4, Kafka 0.11, and not DescribeCluster, which brokers before 2.8 do not have;
+    /// the answer is the same.
     public func describeCluster() async throws -> ClusterDescription {
         try await self.retrying { ClusterDescription(try await self.refreshMetadata(topics: [])) }
     }
 
     /// All topics, ascending by name.
+    ///
+    /// One request to any broker: Metadata 4, Kafka 0.11. The answer has all partitions of all topics.
     public func listTopics(includesInternal: Bool = false) async throws -> [TopicDescription] {
         try await self.retrying { try await self.refreshMetadata(topics: nil) }.topics
             .map(TopicDescription.init)
@@ -63,6 +66,8 @@ extension KafkaCluster {
     }
 
     /// These topics as they are now, in the order of the names; one that does not exist has an `errorCode`.
+    ///
+    /// One request to any broker: Metadata 4, Kafka 0.11.
     public func describeTopics(_ names: [String]) async throws -> [TopicDescription] {
         guard !names.isEmpty else { return [] }
         let response = try await self.retrying { try await self.refreshMetadata(topics: names) }
@@ -74,7 +79,11 @@ extension KafkaCluster {
         }
     }
 
-    /// Makes topics; each succeeds or fails on its own. With `validatesOnly` nothing is made.
+    /// Makes topics; each succeeds or fails on its own, for example with `topicAlreadyExists`. With `validatesOnly`
+    /// nothing is made.
+    ///
+    /// One request to the controller: CreateTopics 0; with the broker's defaults 4, Kafka 2.4 (KIP-464). Throws
+    /// `timedOut` or `connectionClosed` when the answer did not come: it may have been carried out.
     public func createTopics(
         _ topics: [NewTopic], validatesOnly: Bool = false
     ) async throws -> [ItemResult<CreatedTopic>] {
@@ -108,6 +117,9 @@ extension KafkaCluster {
     }
 
     /// Deletes topics and all their records; each succeeds or fails on its own.
+    ///
+    /// One request to the controller: DeleteTopics 1, Kafka 0.11. Throws `timedOut` or `connectionClosed` when the answer
+    /// did not come: it may have been carried out.
     public func deleteTopics(_ names: [String]) async throws -> [ItemResult<Void>] {
         var request = DeleteTopicsRequest()
         request.timeoutMs = Self.changeTimeoutMs
@@ -131,20 +143,36 @@ extension KafkaCluster {
         return results
     }
 
-    /// Raises the number of partitions of a topic to `count`; Kafka has no way to lower it.
+    /// Raises the number of partitions of a topic to `count`; Kafka has no way to lower it. Throws what went wrong, for
+    /// example `invalidPartitions` when the topic has as many already.
+    ///
+    /// One request to the controller: CreatePartitions 0, Kafka 1.0.
     public func createPartitions(topic: String, count: Int32) async throws {
+        for result in try await self.createPartitions([topic: count]) { try result.result.get() }
+    }
+
+    /// Raises the numbers of partitions of topics to these counts; Kafka has no way to lower them. Each succeeds or fails
+    /// on its own. With `validatesOnly` nothing is made.
+    ///
+    /// One request to the controller: CreatePartitions 0, Kafka 1.0.
+    public func createPartitions(
+        _ counts: [String: Int32], validatesOnly: Bool = false
+    ) async throws -> [ItemResult<Void>] {
         var request = CreatePartitionsRequest()
         request.timeoutMs = Self.changeTimeoutMs
-        var entry = CreatePartitionsRequest.CreatePartitionsTopic()
-        entry.name = topic
-        entry.count = count
-        entry.assignments = nil
-        request.topics = [entry]
+        request.validateOnly = validatesOnly
+        request.topics = counts.sorted { $0.key < $1.key }.map { topic, count in
+            var entry = CreatePartitionsRequest.CreatePartitionsTopic()
+            entry.name = topic
+            entry.count = count
+            entry.assignments = nil
+            return entry
+        }
         let results = try await self.atController(request) { response in
             response.results.map { ItemOutcome($0.name, (), $0.errorCode, $0.errorMessage) }
         }
-        self.forget(topic: topic)
-        for result in results { try result.result.get() }
+        for topic in counts.keys { self.forget(topic: topic) }
+        return results
     }
 
     /// One item of an answer, as it stands there.
@@ -162,29 +190,19 @@ extension KafkaCluster {
         }
     }
 
-    /// Sends a request to the controller and takes its items apart; looks for the new controller when it has moved.
+    /// Sends a change to the controller and takes the items of its answer apart.
     func atController<Request: KafkaRequest, Value: Sendable>(
         _ request: Request, versions: ClosedRange<Int16>? = nil,
         _ outcomes: (Request.Response) -> [ItemOutcome<Value>]
     ) async throws -> [ItemResult<Value>] {
-        try await self.retrying {
-            let connection = try await self.controllerConnection()
-            let items: [ItemOutcome<Value>]
-            do {
-                items = outcomes(try await connection.send(request, versions: versions))
-            } catch let error as KafkaClientError where error.code == .timedOut || error.code == .connectionClosed {
-                // It may have been carried out: sent again it would fail for having succeeded.
-                throw Final(error)
-            }
-            if items.contains(where: { $0.errorCode == .notController }) {
-                self.forgetController()
-                throw KafkaClientError(.notController, subject: "\(connection.address)")
-            }
-            return items.map { item in
-                let error = KafkaClientError(item.errorCode, subject: item.name, message: item.message)
-                return ItemResult(
-                    name: item.name, result: item.errorCode == .none ? .success(item.value) : .failure(error))
-            }
+        let response = try await self.changeAtController(request, versions: versions) { response in
+            outcomes(response).map(\.errorCode.rawValue)
+        }
+        return outcomes(response).map { item in
+            ItemResult(
+                name: item.name,
+                result: Self.outcome(
+                    item.value, item.errorCode.rawValue, subject: item.name, message: item.message))
         }
     }
 }

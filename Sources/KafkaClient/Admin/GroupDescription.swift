@@ -130,3 +130,19 @@ public struct GroupOffset: Sendable {
     /// Martlet's brokers tell.
     public var timeLag: Duration?
 }
+
+/// A member that is to be taken out of its group.
+public enum GroupMemberReference: Hashable, Sendable, CustomStringConvertible {
+    /// By the id that the coordinator gave it.
+    case memberID(String)
+    /// A static member, by its `group.instance.id`.
+    case instanceID(String)
+
+    /// For messages.
+    public var description: String {
+        switch self {
+        case .memberID(let id): "member \(id)"
+        case .instanceID(let id): "static member \(id)"
+        }
+    }
+}

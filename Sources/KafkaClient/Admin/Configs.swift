@@ -3,9 +3,6 @@
 
 public import KafkaTypes
 
-import KafkaMessages
-import KafkaWire
-
 /// What a config belongs to.
 public struct ConfigResource: Hashable, Sendable {
     /// The kind of a resource, by the protocol's number. The set is open.
@@ -20,6 +17,12 @@ public struct ConfigResource: Hashable, Sendable {
         public static let topic = Kind(rawValue: 2)
         /// A broker, by its node id; the empty name stands for what all brokers have in common.
         public static let broker = Kind(rawValue: 4)
+        /// How much a broker logs of what (KIP-412), by its node id.
+        public static let brokerLogger = Kind(rawValue: 8)
+        /// What clients are to report (KIP-714), by the name of the subscription.
+        public static let clientMetrics = Kind(rawValue: 16)
+        /// A group (KIP-848), by its id.
+        public static let group = Kind(rawValue: 32)
     }
 
     /// What it is.
@@ -121,78 +124,5 @@ public struct ConfigAlteration: Sendable {
     /// Takes out of the config, which is a list.
     public static func subtract(_ name: String, _ value: String) -> ConfigAlteration {
         ConfigAlteration(name: name, operation: .subtract, value: value)
-    }
-}
-
-extension KafkaCluster {
-    /// The configs of one resource, ascending by name; only those of `keys` unless that is nil.
-    public func describeConfigs(
-        of resource: ConfigResource, keys: [String]? = nil, includesDocumentation: Bool = false
-    ) async throws -> [ConfigDescription] {
-        var request = DescribeConfigsRequest()
-        var entry = DescribeConfigsRequest.DescribeConfigsResource()
-        entry.resourceType = resource.kind.rawValue
-        entry.resourceName = resource.name
-        entry.configurationKeys = keys
-        request.resources = [entry]
-        request.includeDocumentation = includesDocumentation
-        let versions: ClosedRange<Int16> = (includesDocumentation ? 3 : 0)...Int16.max
-        return try await self.retrying {
-            let response = try await self.connection(for: resource).send(request, versions: versions)
-            guard let result = response.results.first else {
-                throw KafkaClientError(.malformedResponse, "the answer to DescribeConfigs lacks \(resource.name)")
-            }
-            let errorCode = ErrorCode(rawValue: result.errorCode)
-            guard errorCode == .none else {
-                throw KafkaClientError(errorCode, subject: resource.name, message: result.errorMessage)
-            }
-            return result.configs
-                .map { config in
-                    ConfigDescription(
-                        name: config.name, value: config.value,
-                        source: ConfigDescription.Source(rawValue: config.configSource),
-                        isReadOnly: config.readOnly, isSensitive: config.isSensitive,
-                        documentation: config.documentation)
-                }
-                .sorted { $0.name < $1.name }
-        }
-    }
-
-    /// Changes these configs of one resource and leaves the others alone (KIP-339): all or none of them.
-    public func alterConfigs(
-        of resource: ConfigResource, _ alterations: [ConfigAlteration], validatesOnly: Bool = false
-    ) async throws {
-        var request = IncrementalAlterConfigsRequest()
-        request.validateOnly = validatesOnly
-        var entry = IncrementalAlterConfigsRequest.AlterConfigsResource()
-        entry.resourceType = resource.kind.rawValue
-        entry.resourceName = resource.name
-        entry.configs = alterations.map { alteration in
-            var config = IncrementalAlterConfigsRequest.AlterableConfig()
-            config.name = alteration.name
-            config.configOperation = alteration.operation.rawValue
-            config.value = alteration.value
-            return config
-        }
-        request.resources = [entry]
-        try await self.retrying {
-            let response = try await self.connection(for: resource).send(request)
-            for result in response.responses {
-                let errorCode = ErrorCode(rawValue: result.errorCode)
-                guard errorCode == .none else {
-                    throw KafkaClientError(errorCode, subject: resource.name, message: result.errorMessage)
-                }
-            }
-        }
-    }
-
-    /// Configs of a broker are that broker's business; any broker knows those of topics.
-    private func connection(for resource: ConfigResource) async throws -> KafkaConnection {
-        guard resource.kind == .broker, let id = Int32(resource.name) else { return try await self.anyConnection() }
-        let cluster = try await self.describeCluster()
-        guard let broker = cluster.brokers.first(where: { $0.nodeID == NodeID(id) }) else {
-            throw KafkaClientError(.invalidRequest, "the cluster has no broker \(id)")
-        }
-        return try await self.advertisedConnection(to: broker.address)
     }
 }

@@ -41,6 +41,8 @@ public struct ListedOffset: Sendable {
 extension KafkaCluster {
     /// Looks up offsets, each partition with its own specification. Partitions fail on their own. With read-committed,
     /// the latest offset is the last stable one.
+    ///
+    /// One request to each leader: ListOffsets 1, Kafka 0.10.1; for `maxTimestamp` 7, Kafka 3.0 (KIP-734).
     public func listOffsets(
         _ specifications: [TopicPartition: OffsetSpecification], isolation: ReadIsolation = .readUncommitted
     ) async throws -> PartitionResults<ListedOffset> {
@@ -81,7 +83,10 @@ extension KafkaCluster {
     }
 
     /// Deletes the records before an offset of each partition; `Offset(-1)` stands for all that there are. Answers with
-    /// the new log start offsets. Partitions fail on their own.
+    /// the new log start offsets. Partitions fail on their own, with `offsetOutOfRange` for an offset behind the end, and
+    /// `policyViolation` where the topic is only compacted.
+    ///
+    /// One request to each leader: DeleteRecords 0, Kafka 0.11.
     public func deleteRecords(before offsets: [TopicPartition: Offset]) async throws -> PartitionResults<Offset> {
         try await self.atLeaders(of: offsets.keys.sorted()) { connection, partitions in
             var request = DeleteRecordsRequest()
