@@ -52,7 +52,8 @@ extension KafkaCluster {
         let results = try await self.changeAtController(request) { $0.results.map(\.errorCode) }.results
         guard results.count == entries.count else {
             throw KafkaClientError(
-                .malformedResponse, "the answer to CreateAcls has \(results.count) results for \(entries.count) entries")
+                .malformedResponse, "the answer to CreateAcls has \(results.count) results for \(entries.count) entries"
+            )
         }
         return zip(entries, results).map { entry, result in
             Self.outcome((), result.errorCode, subject: "\(entry)", message: result.errorMessage)
@@ -82,7 +83,8 @@ extension KafkaCluster {
         let results = try await self.changeAtController(request) { $0.filterResults.map(\.errorCode) }.filterResults
         guard results.count == filters.count else {
             throw KafkaClientError(
-                .malformedResponse, "the answer to DeleteAcls has \(results.count) results for \(filters.count) filters")
+                .malformedResponse, "the answer to DeleteAcls has \(results.count) results for \(filters.count) filters"
+            )
         }
         return results.map { result in
             Self.outcome(

@@ -142,7 +142,8 @@ extension KafkaCluster {
             }
             for entry in response.transactionStates {
                 results[entry.transactionalID] = Self.outcome(
-                    TransactionDescription(entry), entry.errorCode, subject: "transactional id \(entry.transactionalID)")
+                    TransactionDescription(entry), entry.errorCode, subject: "transactional id \(entry.transactionalID)"
+                )
             }
             return results
         }

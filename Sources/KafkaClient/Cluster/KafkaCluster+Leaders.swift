@@ -31,7 +31,7 @@ extension KafkaCluster {
     /// Looks up the leaders, asking the cluster where the cache does not know.
     func groupedByLeader(
         _ partitions: [TopicPartition]
-    ) async throws -> (groups: [BrokerAddress: [TopicPartition]], leaderless: [TopicPartition: KafkaClientError]) {
+    ) async throws -> (groups: [BrokerAddress: [TopicPartition]], failed: [TopicPartition: KafkaClientError]) {
         let unknown = Set(partitions.filter { self.cachedLeader(of: $0) == nil }.map(\.topic))
         let topics = unknown.isEmpty ? [:] : try await self.currentTopics(unknown)
         var groups: [BrokerAddress: [TopicPartition]] = [:]
