@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import Foundation
 import KafkaClient
-
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 
 /// Drives KafkaClient as `benchmarks/peers/rdkafka.c` drives librdkafka: the same command line, the same output, the same
 /// settings by their Kafka names.
@@ -20,7 +13,7 @@ struct ClientBench {
         do {
             try await Self.run(arguments)
         } catch {
-            fputs("client-bench: \(error)\n", stderr)
+            FileHandle.standardError.write(Data("client-bench: \(error)\n".utf8))
             exit(1)
         }
     }

@@ -32,7 +32,8 @@ struct Meter {
     private static var usage: rusage {
         var usage = rusage()
         #if canImport(Glibc)
-        getrusage(RUSAGE_SELF, &usage)
+        // glibc has an enumeration for it, and a function that takes a number.
+        getrusage(numericCast(RUSAGE_SELF.rawValue), &usage)
         #else
         getrusage(RUSAGE_SELF, &usage)
         #endif
