@@ -50,17 +50,17 @@ final class FakeGroup: Sendable {
     /// Runs `body` with a consumer of the group.
     static func run(
         _ group: FakeGroup, partitions: Int = 4, versions: [APIKey: ClosedRange<Int16>?] = [:],
-        configure: (inout GroupConsumerConfiguration) -> Void = { _ in },
-        _ body: @escaping @Sendable (GroupConsumer) async throws -> Void
+        configure: (inout KafkaConsumerConfiguration) -> Void = { _ in },
+        _ body: @escaping @Sendable (KafkaConsumer) async throws -> Void
     ) async throws {
-        var configuration = GroupConsumerConfiguration(groupID: "g", topics: .names(["orders"]))
-        configuration.commitInterval = .seconds(3600)
+        var configuration = KafkaConsumerConfiguration(group: "g", topics: ["orders"])
+        configuration.autoCommitInterval = .seconds(3600)
         configure(&configuration)
         try await FakeCluster.run(
             brokers: 1, leaders: ["orders": Array(repeating: 0, count: partitions)], coordinators: ["g": 0],
             versions: versions, handler: { _, request in .answer(try group.answer(request)) }
         ) { [configuration] _, cluster in
-            try await body(try GroupConsumer(cluster: cluster, configuration: configuration))
+            try await body(try KafkaConsumer(sharing: cluster, configuration: configuration))
         }
     }
 

@@ -4,8 +4,8 @@
 public import KafkaRecords
 public import KafkaTypes
 
-/// A batch that a consumer was given. Its records lie where the socket's bytes were read to: nothing is copied, unless it
-/// is compressed. Whoever keeps it keeps the whole answer that it came in, which does not count against
+/// A batch that a consumer was given. Its records lie where the socket's bytes were read to: nothing is copied, unless
+/// it is compressed. Whoever keeps it keeps the whole answer that it came in, which does not count against
 /// ``KafkaConsumerConfiguration/prefetchBytesMax`` once the next batch was asked for.
 public struct ConsumedBatch: Sendable {
     /// Where it comes from.
@@ -45,8 +45,8 @@ public struct ConsumedBatch: Sendable {
         }
     }
 
-    /// Calls `body` with every record, in the order of their offsets. The cheapest way: nothing is allocated, retained or
-    /// copied per record, and what a record shows is valid only during the call.
+    /// Calls `body` with every record, in the order of their offsets. The cheapest way: nothing is allocated, retained
+    /// or copied per record, and what a record shows is valid only during the call.
     ///
     /// Throws what `body` throws, and `malformedResponse` when the records cannot be read.
     public func forEachRecord(

@@ -3,9 +3,9 @@
 
 /// The batches of a consumer, those of one partition in the order of their offsets.
 ///
-/// There is one iterator at a time: making another, of batches or of records, ends the one before with an error. It ends
-/// with nil when the consumer was closed or its ``KafkaConsumer/run()`` cancelled, and throws what ended the consumer
-/// otherwise.
+/// There is one iterator at a time: making another, of batches or of records, ends the one before with an error. It
+/// ends with nil when the consumer was closed or its ``KafkaConsumer/run()`` cancelled, and throws what ended the
+/// consumer otherwise.
 public struct ConsumedBatches: AsyncSequence, Sendable {
     /// One batch.
     public typealias Element = ConsumedBatch
@@ -26,7 +26,8 @@ public struct ConsumedBatches: AsyncSequence, Sendable {
             try await self.next(isolation: nil)
         }
 
-        /// The next batch, as soon as there is one; nil after the end. Does not leave the actor when the batch is there.
+        /// The next batch, as soon as there is one; nil after the end. Does not leave the actor when the batch is
+        /// there.
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(any Error) -> ConsumedBatch? {
@@ -63,7 +64,10 @@ final class Iteration: Sendable {
             case .wait:
                 remaining = nil
                 await self.consumer.waitForBatch()
-                try Task.checkCancellation()
+                guard Task.isCancelled else { continue }
+                // Who has given up waiting does not ask any more.
+                self.consumer.withState { $0.isAsking = false }
+                throw CancellationError()
             }
         }
     }

@@ -6,8 +6,8 @@ import KafkaTypes
 import NIOCore
 import Synchronization
 
-/// The records of a consumer one by one, those of one partition in the order of their offsets. Convenient; whoever needs
-/// millions a second takes ``ConsumedBatches``.
+/// The records of a consumer one by one, those of one partition in the order of their offsets. Convenient; whoever
+/// needs millions a second takes ``ConsumedBatches``.
 ///
 /// There is one iterator at a time, as with ``ConsumedBatches``, and it ends in the same way. An iterator that is given
 /// up in the middle of a batch leaves the rest to the next one.
@@ -45,7 +45,8 @@ public struct ConsumedRecords: AsyncSequence, Sendable {
             try await self.next(isolation: nil)
         }
 
-        /// The next record, as soon as there is one; nil after the end. Does not leave the actor when the record is there.
+        /// The next record, as soon as there is one; nil after the end. Does not leave the actor when the record is
+        /// there.
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(any Error) -> ConsumedRecord? {
@@ -76,7 +77,8 @@ public struct ConsumedRecords: AsyncSequence, Sendable {
             }
         }
 
-        /// The next record of the batch; nil when there is none, or the batch has to be put down: it is still there then.
+        /// The next record of the batch; nil when there is none, or the batch has to be put down: it is still there
+        /// then.
         private mutating func nextInBatch() throws -> ConsumedRecord? {
             guard self.records != nil else { return nil }
             let consumer = self.iteration.consumer
@@ -105,7 +107,8 @@ public struct ConsumedRecords: AsyncSequence, Sendable {
         private func damaged(_ error: RecordError) -> KafkaClientError {
             let error = KafkaClientError(
                 .malformedResponse,
-                "\(self.partition): the records from offset \(self.delivered) on cannot be read: \(error)", cause: error)
+                "\(self.partition): the records from offset \(self.delivered) on cannot be read: \(error)", cause: error
+            )
             self.iteration.consumer.fail(error)
             return error
         }

@@ -11,8 +11,8 @@ public enum ConsumerStart: Hashable, Sendable {
     case earliest
     /// With records that are written from now on; with read-committed, from the last stable offset.
     case latest
-    /// With the first record whose timestamp is at least this, in milliseconds since 1970; with what is written from now
-    /// on, if none is.
+    /// With the first record whose timestamp is at least this, in milliseconds since 1970; with what is written from
+    /// now on, if none is.
     case timestamp(Int64)
     /// Where the group has come to. ``KafkaConsumerConfiguration/offsetReset`` decides if it has committed nothing.
     case committed

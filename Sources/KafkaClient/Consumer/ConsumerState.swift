@@ -22,8 +22,9 @@ final class RecordProgress: Sendable {
 /// What a consumer delivers, and how far that was processed, without IO.
 ///
 /// Invariants:
-/// - One batch is in the receiver's hands at a time. Its records count as processed when the next batch is asked for, in
-///   an iteration over records each when the next record is; a receiver that stops asking leaves its last one unprocessed.
+/// - One batch is in the receiver's hands at a time. Its records count as processed when the next batch is asked for,
+///   in an iteration over records each when the next record is; a receiver that stops asking leaves its last one
+///   unprocessed.
 /// - Only the newest iterator is served.
 /// - After a seek, and after a partition was taken away, the batch in hand changes nothing any more.
 struct ConsumerState: Sendable {
@@ -61,6 +62,12 @@ struct ConsumerState: Sendable {
     private(set) var iteration = 0
     /// Partitions that begin elsewhere than where they should, under these numbers; nil inside for where nothing was.
     var resets: [TopicPartition: (number: Int, from: Offset?)] = [:]
+    /// Nil without a group.
+    var group: GroupPlace?
+    /// Given up and not yet let go of: not read any more, and how far they were processed still counts.
+    private(set) var revoking: Set<TopicPartition> = []
+    /// How far the receiver had come when it was last looked at.
+    private var lastDelivered: Int64 = -1
     var generator = SystemRandomNumberGenerator()
 
     init(fetcher: Fetcher, nowMs: Int64) {
@@ -84,8 +91,8 @@ struct ConsumerState: Sendable {
         self.isAsking = false
     }
 
-    /// The next batch for an iterator. Everything before it is processed, apart from what an iterator of records has not
-    /// delivered: everything from `remaining` on.
+    /// The next batch for an iterator. Everything before it is processed, apart from what an iterator of records has
+    /// not delivered: everything from `remaining` on.
     mutating func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?, nowMs: Int64) -> Ask {
         guard iteration == self.iteration else {
             return .fail(
@@ -156,8 +163,9 @@ struct ConsumerState: Sendable {
 
     // MARK: Positions
 
-    /// Adds a partition.
+    /// Adds a partition, unless it is there.
     mutating func assign(_ partition: TopicPartition, start: ConsumerStart) {
+        guard self.fetcher.partitions[partition] == nil else { return }
         let number = self.fetcher.assign(partition, start: start)
         if case .offset(let offset) = start {
             self.offsets.begin(partition, number: number, at: .init(next: offset), isCommitted: false)
@@ -170,8 +178,44 @@ struct ConsumerState: Sendable {
         for partition in partitions {
             self.fetcher.remove(partition)
             self.resets[partition] = nil
+            self.revoking.remove(partition)
         }
         self.offsets.end(partitions)
+    }
+
+    /// Forgets all partitions, and returns them.
+    mutating func loseAll() -> [TopicPartition] {
+        let lost = Set(self.fetcher.partitions.keys).union(self.revoking)
+        self.remove(lost)
+        self.group?.dropAll()
+        return lost.sorted()
+    }
+
+    /// Reads partitions no more, but how far they were processed still counts.
+    mutating func stopDelivery(of partitions: some Sequence<TopicPartition>) {
+        for partition in partitions where self.fetcher.partitions[partition] != nil {
+            self.fetcher.remove(partition)
+            self.revoking.insert(partition)
+        }
+    }
+
+    /// The receiver has a batch of these, and processing it still counts.
+    func isInHand(_ partitions: Set<TopicPartition>) -> Bool {
+        guard let partition = self.hand?.delivery.partition else { return false }
+        return partitions.contains(partition) && self.revoking.contains(partition)
+    }
+
+    // MARK: The receiver
+
+    /// The receiver has something in hand, or has not begun, and has not asked for anything for too long.
+    mutating func isReceiverLate(nowMs: Int64, afterMs: Int64) -> Bool {
+        // An iteration over records asks without coming by here.
+        if let delivered = self.hand?.progress?.delivered.load(ordering: .acquiring), delivered != self.lastDelivered {
+            self.lastDelivered = delivered
+            self.lastAskMs = nowMs
+        }
+        guard !self.isAsking, self.phase == .running, self.group?.isAway == false else { return false }
+        return nowMs - self.lastAskMs > afterMs
     }
 
     /// Goes on elsewhere. False for a partition that is not assigned.
@@ -186,15 +230,16 @@ struct ConsumerState: Sendable {
         return true
     }
 
-    /// A partition does not have the offset it was at: it goes on where the policy says. `from` is nil when there was none.
+    /// A partition does not have the offset it was at: it goes on where the policy says. `from` is nil when there was
+    /// none.
     mutating func reset(_ partition: TopicPartition, from: Offset?, to start: ConsumerStart) {
         guard let number = self.fetcher.seek(partition, to: start) else { return }
         self.offsets.suspend(partition, number: number)
         self.resets[partition] = (number, from)
     }
 
-    /// Where a partition begins was found. Returns where it was before, if it had to be reset. Does nothing when somebody
-    /// has sought meanwhile, or the partition is gone.
+    /// Where a partition begins was found. Returns where it was before, if it had to be reset. Does nothing when
+    /// somebody has sought meanwhile, or the partition is gone.
     mutating func begin(
         _ partition: TopicPartition, number: Int, at position: OffsetTracker.Position, isCommitted: Bool
     ) -> Offset?? {

@@ -22,12 +22,14 @@ extension KafkaConsumer {
 
     // MARK: Marking
 
-    /// Says that a batch was processed before the next one is asked for. Does nothing when its partition was sought or
-    /// taken away since.
-    public func markProcessed(_ batch: ConsumedBatch) {
+    /// Says that a batch, or what of it comes before `end`, was processed before the next one is asked for. Does
+    /// nothing when its partition was sought or taken away since. Whoever asks for the next batch says that all of this
+    /// one was.
+    public func markProcessed(_ batch: ConsumedBatch, upTo end: Offset? = nil) {
+        let next = min(end ?? batch.next, batch.next)
         let epoch = LeaderEpoch(batch.batch.header.partitionLeaderEpoch)
         self.withState {
-            $0.offsets.processed(batch.partition, number: batch.number, upTo: batch.next, leaderEpoch: epoch)
+            $0.offsets.processed(batch.partition, number: batch.number, upTo: next, leaderEpoch: epoch)
         }
     }
 
@@ -43,12 +45,13 @@ extension KafkaConsumer {
 
     // MARK: Committing
 
-    /// Commits what was processed, and returns when that is done. The batch or record in hand is not processed yet, unless
-    /// ``markProcessed(_:)-(ConsumedBatch)`` says so.
+    /// Commits what was processed, and returns when that is done. The batch or record in hand is not processed yet,
+    /// unless `markProcessed` says so.
     ///
-    /// Throws `invalidRequest` without a group, `connectionClosed` after the consumer has ended, `CancellationError`, and
-    /// `brokerError`: `staleMemberEpoch`, `illegalGeneration`, `unknownMemberID` or `rebalanceInProgress` when the
-    /// group has given the partitions to others, or is about to; what is read then is no longer this member's to commit.
+    /// Throws `invalidRequest` without a group, `connectionClosed` after the consumer has ended, `CancellationError`,
+    /// and `brokerError`: `staleMemberEpoch`, `illegalGeneration`, `unknownMemberID` or `rebalanceInProgress` when the
+    /// group has given the partitions to others, or is about to; what is read then is no longer this member's to
+    /// commit.
     public func commit() async throws {
         try await self.commit(positions: nil)
     }
@@ -166,6 +169,7 @@ extension KafkaConsumer {
                 return results
             }
             guard let failure = self.note(results, of: &positions) else { return }
+            self.checkMembership(after: failure)
             // The next heartbeat brings the epoch.
             guard failure.errorCode == .staleMemberEpoch else { throw failure }
             try await self.clock.sleep(for: Self.staleEpochDelay)
@@ -231,5 +235,36 @@ struct CommitIdentity: Sendable {
 
 extension KafkaConsumer {
     /// In whose name offsets are committed and asked for now. Throws while the consumer has no place in its group.
-    func commitIdentity() throws(KafkaClientError) -> CommitIdentity { CommitIdentity() }
+    func commitIdentity() throws(KafkaClientError) -> CommitIdentity {
+        guard case .group(let group) = self.configuration.subscription else { return CommitIdentity() }
+        guard let identity = self.withState({ $0.group?.identity }) else {
+            throw KafkaClientError(
+                .unknownMemberID, subject: "group \(group.groupID)",
+                message: "this consumer has no place in group \(group.groupID) at present; it is about to join")
+        }
+        return identity
+    }
+
+    /// Commits what was processed, and waits for that; events tell what goes wrong.
+    func commitProcessed() async {
+        do {
+            try await self.commit()
+        } catch let error as KafkaClientError {
+            self.tell(.commitFailed(error))
+        } catch {
+            // Cancelled: the last commit is still to come.
+        }
+    }
+
+    /// The coordinator has refused a commit in a way that says something about the membership: it is asked soon.
+    private func checkMembership(after error: KafkaClientError) {
+        switch error.errorCode {
+        case .staleMemberEpoch, .fencedMemberEpoch, .unknownMemberID, .illegalGeneration, .rebalanceInProgress,
+            .fencedInstanceID:
+            self.withState { $0.group?.membership.checkSoon(nowMs: self.now()) }
+            self.membershipWaker.wake()
+        default:
+            break
+        }
+    }
 }

@@ -7,8 +7,8 @@ import KafkaMessages
 import KafkaWire
 
 extension KafkaConsumer {
-    /// What the group has committed for these partitions, whoever committed it; those for which it has committed nothing
-    /// are missing. Throws `invalidRequest` without a group, other `KafkaClientError`, and `CancellationError`.
+    /// What the group has committed for these partitions, whoever committed it; those for which it has committed
+    /// nothing are missing. Throws `invalidRequest` without a group, other `KafkaClientError`, and `CancellationError`.
     public func committed(_ partitions: [TopicPartition]) async throws -> [TopicPartition: Offset] {
         guard self.configuration.subscription.groupID != nil else {
             throw KafkaClientError(.invalidRequest, "offsets are committed in the name of a group, and there is none")
@@ -30,8 +30,8 @@ extension KafkaConsumer {
         }
     }
 
-    /// Groups in the plural came with version 8 (KIP-709), and what a transaction has not decided yet is waited for from
-    /// version 7 on (KIP-447).
+    /// Groups in the plural came with version 8 (KIP-709), and what a transaction has not decided yet is waited for
+    /// from version 7 on (KIP-447).
     private static func fetchRequest(
         _ partitions: [TopicPartition], groupID: String, _ member: CommitIdentity, version: Int16
     ) -> OffsetFetchRequest {

@@ -27,7 +27,9 @@ extension KafkaConsumer {
     private func carryOut(_ plan: Fetcher.Plan) async -> Bool {
         do {
             let connection = try await self.fetching.advertisedConnection(to: plan.broker)
-            let answer = try await connection.fetch(plan.entries.map(\.position), limits: self.limits(of: plan))
+            let answer = try await connection.fetch(
+                plan.entries.map(\.position), limits: self.limits(of: plan),
+                timeout: self.configuration.fetchMaxWait + self.cluster.configuration.connection.requestTimeout)
             self.received(plan, answer)
             if answer.throttle > .zero {
                 try await self.clock.sleep(for: min(answer.throttle, Self.throttleMax))

@@ -11,9 +11,15 @@ extension KafkaConsumer {
     func lookUp() async {
         while !Task.isCancelled {
             let now = self.now()
-            let (due, nextMs) = self.withState { $0.fetcher.lookups(nowMs: now) }
-            guard !due.isEmpty else {
-                if let nextMs {
+            let (due, nextLookupMs) = self.withState { $0.fetcher.lookups(nowMs: now) }
+            let (ids, nextNamesMs) = self.withState { $0.group?.unnamed(nowMs: now) ?? ([], nil) }
+            if !ids.isEmpty {
+                await self.attempt(for: []) { try await self.learnNames(of: ids) }
+                // Whatever came of it: not again at once.
+                self.withState { $0.group?.learn([:], nowMs: self.now()) }
+            }
+            guard !due.isEmpty || !ids.isEmpty else {
+                if let nextMs = [nextLookupMs, nextNamesMs].compactMap(\.self).min() {
                     await self.lookupWaker.wait(for: .milliseconds(max(nextMs - now, 1)), clock: self.clock)
                 } else {
                     await self.lookupWaker.wait()
@@ -54,8 +60,8 @@ extension KafkaConsumer {
         }
     }
 
-    /// Errors that pass: of the network once the cluster was reached, of brokers that change roles, of a membership that
-    /// changes meanwhile, of topics that are just being made or deleted.
+    /// Errors that pass: of the network once the cluster was reached, of brokers that change roles, of a membership
+    /// that changes meanwhile, of topics that are just being made or deleted.
     func mayGoAway(_ error: KafkaClientError) -> Bool {
         if error.isUnreachable { return error.isRetriable || self.cluster.wasReached }
         if error.isRetriable { return true }
@@ -133,7 +139,8 @@ extension KafkaConsumer {
             do throws(KafkaClientError) {
                 let listed = try result.get()
                 guard let offset = listed.offset else {
-                    throw KafkaClientError(.malformedResponse, "the answer to ListOffsets has no offset for \(partition)")
+                    throw KafkaClientError(
+                        .malformedResponse, "the answer to ListOffsets has no offset for \(partition)")
                 }
                 self.begin(partition, start, at: .init(next: offset), isCommitted: false)
             } catch {
@@ -156,7 +163,8 @@ extension KafkaConsumer {
     private func nothingCommitted(for partition: TopicPartition) throws(KafkaClientError) {
         guard let start = self.configuration.offsetReset.start else {
             var error = KafkaClientError(.offsetOutOfRange, subject: "\(partition)")
-            let group = self.configuration.subscription.groupID.map { "group \($0)" } ?? "this consumer, without a group,"
+            let group =
+                self.configuration.subscription.groupID.map { "group \($0)" } ?? "this consumer, without a group,"
             error.message = "\(group) has committed nothing for \(partition), and offsetReset is .fail"
             throw error
         }

@@ -15,8 +15,8 @@ extension KafkaConsumer {
     /// The partitions that are read.
     public var assignment: Set<TopicPartition> { self.withState { Set($0.fetcher.partitions.keys) } }
 
-    /// Says which partitions are read, and where those begin that are new. Those that were read already go on where they
-    /// are; what is not named is read no more. May be called before ``run()``. Linear in the partitions.
+    /// Says which partitions are read, and where those begin that are new. Those that were read already go on where
+    /// they are; what is not named is read no more. May be called before ``run()``. Linear in the partitions.
     ///
     /// Throws `invalidRequest` for a consumer whose partitions a group decides on.
     public func assign(_ partitions: [TopicPartition: ConsumerStart]) throws(KafkaClientError) {
@@ -33,8 +33,8 @@ extension KafkaConsumer {
     }
 
     /// Goes on elsewhere in a partition. Nothing from before is delivered after this returns, apart from the batch or
-    /// record that was delivered already, which does not count as processed any more. Offsets that are committed from now
-    /// on are those of the new place.
+    /// record that was delivered already, which does not count as processed any more. Offsets that are committed from
+    /// now on are those of the new place.
     ///
     /// Throws `invalidRequest` for a partition that is not read.
     public func seek(_ partition: TopicPartition, to start: ConsumerStart) throws(KafkaClientError) {
@@ -43,8 +43,8 @@ extension KafkaConsumer {
     }
 
     /// Delivers nothing of these partitions until ``resume(_:)``. The membership is not touched by it: it is how a slow
-    /// receiver stays in its group. What was fetched ahead of them is fetched again afterwards. A partition that is taken
-    /// away and comes back is not paused.
+    /// receiver stays in its group. What was fetched ahead of them is fetched again afterwards. A partition that is
+    /// taken away and comes back is not paused.
     ///
     /// Throws `invalidRequest`, and changes nothing, when one is not read.
     public func pause(_ partitions: some Sequence<TopicPartition>) throws(KafkaClientError) {
@@ -88,7 +88,8 @@ extension KafkaConsumer {
         }
     }
 
-    /// The end of a partition as its leader told it last; nil before the first answer. It is what a lag is counted from.
+    /// The end of a partition as its leader told it last; nil before the first answer. It is what a lag is counted
+    /// from.
     public func highWatermark(of partition: TopicPartition) -> Offset? {
         self.withState { $0.fetcher.highWatermark(of: partition).map { Offset($0) } }
     }

@@ -12,15 +12,16 @@ import Synchronization
 /// Reads partitions, those that a group gives it or those that this program says, and commits how far they were
 /// processed.
 ///
-///     try await KafkaConsumer.withConsumer(cluster, configuration: .init(group: "billing", topics: ["orders"])) { consumer in
+///     let configuration = KafkaConsumerConfiguration(group: "billing", topics: ["orders"])
+///     try await KafkaConsumer.withConsumer(cluster, configuration: configuration) { consumer in
 ///         for try await record in consumer.records { … }
 ///     }
 ///
-/// Everything that it does happens below ``run()``, which has to run as long as the consumer is used. Batches are fetched
-/// ahead, within ``KafkaConsumerConfiguration/prefetchBytesMax``, and delivered by ``batches`` or ``records`` to one
-/// iterator at a time. A batch or record counts as processed when the next one is asked for, and only what was processed
-/// is committed: whatever happens, every record is received at least once. A leader that moves, a broker that restarts
-/// and a coordinator that changes are not errors.
+/// Everything that it does happens below ``run()``, which has to run as long as the consumer is used. Batches are
+/// fetched ahead, within ``KafkaConsumerConfiguration/prefetchBytesMax``, and delivered by ``batches`` or ``records``
+/// to one iterator at a time. A batch or record counts as processed when the next one is asked for, and only what was
+/// processed is committed: whatever happens, every record is received at least once. A leader that moves, a broker that
+/// restarts and a coordinator that changes are not errors.
 ///
 /// Decisions are in `Fetcher`, `ConsumerState`, `OffsetTracker` and the memberships; here they are carried out.
 public final class KafkaConsumer: Sendable {
@@ -54,12 +55,16 @@ public final class KafkaConsumer: Sendable {
     let lookupWaker = Waker()
     let commitWaker = Waker()
     let handWaker = Waker()
+    let membershipWaker = Waker()
     let signals: AsyncStream<Signal>
     let signal: AsyncStream<Signal>.Continuation
+    let assignments: AsyncStream<MembershipReconciliation>
+    let reconciliations: AsyncStream<MembershipReconciliation>.Continuation
     private let eventContinuation: AsyncStream<KafkaConsumerEvent>.Continuation
     let commits: Mutex<CommitQueue<CommitWaiter>>
 
-    /// A consumer with connections of its own. Connects to nothing yet. The event loops must live longer than it is used.
+    /// A consumer with connections of its own. Connects to nothing yet. The event loops must live longer than it is
+    /// used.
     ///
     /// Throws `invalidRequest` for a configuration that makes no sense.
     public convenience init(
@@ -70,8 +75,8 @@ public final class KafkaConsumer: Sendable {
         try self.init(cluster, isOwner: true, configuration: configuration, clock: ContinuousClock())
     }
 
-    /// A consumer that asks this cluster for what is short, and has connections of its own for the rest. The cluster has
-    /// to stay open as long as the consumer runs.
+    /// A consumer that asks this cluster for what is short, and has connections of its own for the rest. The cluster
+    /// has to stay open as long as the consumer runs.
     ///
     /// Throws `invalidRequest` for a configuration that makes no sense.
     public convenience init(
@@ -100,7 +105,12 @@ public final class KafkaConsumer: Sendable {
         if case .assignment(let partitions, _) = configuration.subscription {
             for (partition, start) in partitions { state.assign(partition, start: start) }
         }
+        if case .group(let group) = configuration.subscription {
+            let ownID = UUID128.random(using: &state.generator).base64
+            state.group = GroupPlace(group, ownID: ownID, retry: cluster.configuration.retry)
+        }
         self.state = Mutex(state)
+        (self.assignments, self.reconciliations) = AsyncStream.makeStream()
         self.commits = Mutex(CommitQueue(intervalMs: configuration.autoCommitInterval?.milliseconds))
         (self.signals, self.signal) = AsyncStream.makeStream()
         let (events, eventContinuation) = AsyncStream<KafkaConsumerEvent>.makeStream(
@@ -109,10 +119,11 @@ public final class KafkaConsumer: Sendable {
         self.eventContinuation = eventContinuation
     }
 
-    /// Gives `body` a consumer that runs beside it, and closes it when `body` ends: what was processed is committed, and
-    /// the group left. When the consumer fails, `body` learns it from its iterators.
+    /// Gives `body` a consumer that runs beside it, and closes it when `body` ends: what was processed is committed,
+    /// and the group left. When the consumer fails, `body` learns it from its iterators.
     ///
-    /// Throws what `body` throws, otherwise what ended the consumer, otherwise as ``init(cluster:configuration:eventLoopGroup:logger:)``.
+    /// Throws what `body` throws, otherwise what ended the consumer, otherwise as
+    /// ``init(cluster:configuration:eventLoopGroup:logger:)``.
     public static func withConsumer<Result: Sendable>(
         _ cluster: KafkaClusterConfiguration, configuration: KafkaConsumerConfiguration,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled,
@@ -200,13 +211,14 @@ public final class KafkaConsumer: Sendable {
     }
 
     func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?) -> ConsumerState.Ask {
-        let (answer, hadHand) = self.withState { state in
+        let (answer, hadHand, joins) = self.withState { state in
             let hadHand = state.hand != nil
             let answer = state.ask(
                 iteration: iteration, progress: progress, remaining: remaining, nowMs: self.now())
-            return (answer, hadHand)
+            return (answer, hadHand, state.group?.ask() ?? false)
         }
         if hadHand { self.handIsFree() }
+        if joins { self.membershipWaker.wake() }
         return answer
     }
 
@@ -245,6 +257,11 @@ public final class KafkaConsumer: Sendable {
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await self.lookUp() }
             if self.configuration.subscription.groupID != nil { tasks.addTask { await self.sendCommits() } }
+            if case .group(let group) = self.configuration.subscription {
+                tasks.addTask { await self.sendHeartbeats(group.groupID) }
+                tasks.addTask { await self.carryOutAssignments(group) }
+                tasks.addTask { await self.watchReceiver(group) }
+            }
             // Ends when the task is cancelled, too.
             loop: for await signal in self.signals {
                 switch signal {
@@ -282,6 +299,7 @@ public final class KafkaConsumer: Sendable {
 
     private func finish() async {
         await self.commitFinally()
+        await self.leaveGroup()
         self.interrupt { $0.phase = .ended }
         self.reader.wake()
         self.eventContinuation.finish()

@@ -7,9 +7,9 @@ public import KafkaTypes
 public struct KafkaConsumerConfiguration: Sendable {
     /// Who decides which partitions are read.
     public enum Subscription: Sendable {
-        /// This program: these partitions, and where to begin in each. ``KafkaConsumer/assign(_:)`` changes them. With a
-        /// group id (Java: `group.id`) offsets can be committed and ``ConsumerStart/committed`` has a meaning, but the
-        /// group has no say in who reads what.
+        /// This program: these partitions, and where to begin in each. ``KafkaConsumer/assign(_:)`` changes them. With
+        /// a group id (Java: `group.id`) offsets can be committed and ``ConsumerStart/committed`` has a meaning, but
+        /// the group has no say in who reads what.
         case assignment([TopicPartition: ConsumerStart], groupID: String? = nil)
         /// A group, which shares its topics out among its members.
         case group(ConsumerGroupConfiguration)
@@ -30,8 +30,8 @@ public struct KafkaConsumerConfiguration: Sendable {
     public var offsetReset = OffsetReset.earliest
     /// Which records of transactions are read. Default: all. Java: `isolation.level`.
     public var isolation = ReadIsolation.readUncommitted
-    /// How often offsets of what was processed are committed; they are also committed when partitions are given up and at
-    /// the end. More than zero; nil: only when ``KafkaConsumer/commit()`` says so. Default: 5 seconds. Java:
+    /// How often offsets of what was processed are committed; they are also committed when partitions are given up and
+    /// at the end. More than zero; nil: only when ``KafkaConsumer/commit()`` says so. Default: 5 seconds. Java:
     /// `enable.auto.commit`, `auto.commit.interval.ms`; there, what was fetched counts as processed.
     public var autoCommitInterval: Duration? = .seconds(5)
 
@@ -40,14 +40,14 @@ public struct KafkaConsumerConfiguration: Sendable {
     /// broker, one batch that is larger than its share, since brokers always send the first batch whole. At least 2;
     /// default: 64 MiB. Java has no such limit; librdkafka: `queued.max.messages.kbytes`.
     public var prefetchBytesMax = 64 * 1024 * 1024
-    /// What one broker may send in one answer, in bytes. At least 1; default: 8 MiB. Above 16 MiB records may have to be
-    /// copied, since a slice of a buffer cannot begin further in. Java: `fetch.max.bytes`, with the default 50 MiB.
+    /// What one broker may send in one answer, in bytes. At least 1; default: 8 MiB. Above 16 MiB records may have to
+    /// be copied, since a slice of a buffer cannot begin further in. Java: `fetch.max.bytes`, with the default 50 MiB.
     public var fetchBytesMax = 8 * 1024 * 1024
     /// A broker answers as soon as it has so many bytes. At least 0; default: 1. Java: `fetch.min.bytes`.
     public var fetchBytesMin = 1
-    /// How long a broker waits for ``fetchBytesMin`` before it answers with less. From zero to one minute; default: 500 ms.
-    /// It is also how long a partition that is added, sought or resumed may wait while all others have nothing new. Java:
-    /// `fetch.max.wait.ms`.
+    /// How long a broker waits for ``fetchBytesMin`` before it answers with less. From zero to one minute; default: 500
+    /// ms. It is also how long a partition that is added, sought or resumed may wait while all others have nothing new.
+    /// Java: `fetch.max.wait.ms`.
     public var fetchMaxWait: Duration = .milliseconds(500)
     /// What one partition may contribute to an answer, in bytes; while it has so much buffered, nothing is fetched from
     /// its broker. At least 1; default: 1 MiB. Java: `max.partition.fetch.bytes`.
@@ -57,11 +57,11 @@ public struct KafkaConsumerConfiguration: Sendable {
     public var checksCRCs = true
 
     /// How long the receiver may take until it asks for the next batch or record. Whoever takes longer is taken out of
-    /// the group, and joins again when it asks. More than zero; default: 5 minutes. Without meaning without a group. Java:
-    /// `max.poll.interval.ms`.
+    /// the group, and joins again when it asks. More than zero; default: 5 minutes. Without meaning without a group.
+    /// Java: `max.poll.interval.ms`.
     public var maxPollInterval: Duration = .seconds(300)
-    /// How long ``KafkaConsumer/close()`` waits for the batch or record that is being processed. At least zero; default: 30
-    /// seconds. Java: the argument of `close`.
+    /// How long ``KafkaConsumer/close()`` waits for the batch or record that is being processed. At least zero;
+    /// default: 30 seconds. Java: the argument of `close`.
     public var closeTimeout: Duration = .seconds(30)
 
     /// A consumer with the defaults.
@@ -72,7 +72,7 @@ public struct KafkaConsumerConfiguration: Sendable {
         self.init(subscription: .group(ConsumerGroupConfiguration(groupID, topics: .names(topics))))
     }
 
-    /// The longest ``fetchMaxWait``: connections give up answers that take longer than their request time-out.
+    /// The longest ``fetchMaxWait``: what is sought, added or closed meanwhile may wait as long.
     static let fetchMaxWaitMax = Duration.seconds(60)
 
     /// Throws `invalidRequest` for what makes no sense.

@@ -7,14 +7,15 @@ public import KafkaTypes
 public enum KafkaConsumerEvent: Sendable {
     /// The group has given these partitions to this consumer, beside those from before.
     case assigned([TopicPartition])
-    /// These partitions are read no more. What was processed of them has been committed, if the consumer commits by itself.
+    /// These partitions are read no more. What was processed of them has been committed, if the consumer commits by
+    /// itself.
     case revoked([TopicPartition])
     /// The group has given these partitions to others without waiting, for example because heartbeats did not get
     /// through or because the receiver took longer than ``KafkaConsumerConfiguration/maxPollInterval``. What was done
     /// since the last commit will be read again. The consumer joins again by itself.
     case lost([TopicPartition], KafkaClientError)
-    /// Reading begins elsewhere than it should, because that offset is not in the partition; `from` is nil when the group
-    /// had committed nothing.
+    /// Reading begins elsewhere than it should, because that offset is not in the partition; `from` is nil when the
+    /// group had committed nothing.
     case reset(TopicPartition, from: Offset?, to: Offset)
     /// Something failed and is tried again.
     case retrying(KafkaClientError)

@@ -5,7 +5,8 @@ import KafkaRecords
 import KafkaTypes
 import NIOCore
 
-/// What a Fetch brought of one partition, made ready to be delivered: parsed, checked, and without what nobody is to see.
+/// What a Fetch brought of one partition, made ready to be delivered: parsed, checked, and without what nobody is to
+/// see.
 ///
 /// Invariants:
 /// - The items are in the order of their offsets, and `next` of each is larger than that of the one before.

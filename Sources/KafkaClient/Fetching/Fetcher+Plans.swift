@@ -52,8 +52,8 @@ extension Fetcher {
 
     // MARK: Plans
 
-    /// What to do about a broker now. A plan counts as sent: its end has to be reported. Linear in the partitions of the
-    /// broker.
+    /// What to do about a broker now. A plan counts as sent: its end has to be reported. Linear in the partitions of
+    /// the broker.
     mutating func step(for broker: BrokerAddress) -> Step {
         guard let partitions = self.order[broker] else { return .end }
         guard self.asked[broker] == nil else { return .wait }
@@ -77,7 +77,8 @@ extension Fetcher {
     private func share(partitions: Int) -> Int {
         let ofPartitions = self.limits.partitionBytesMax.multipliedReportingOverflow(by: partitions)
         let share = self.limits.bytesMax / 2 / max(self.order.count, 1)
-        return max(1, min(self.limits.answerBytesMax, share, ofPartitions.overflow ? Int.max : ofPartitions.partialValue))
+        return max(
+            1, min(self.limits.answerBytesMax, share, ofPartitions.overflow ? Int.max : ofPartitions.partialValue))
     }
 
     // MARK: Answers

@@ -47,8 +47,11 @@ struct FetchAnswer: Sendable {
 }
 
 extension KafkaConnection {
-    /// Fetches from this broker once, without a session.
-    func fetch(_ positions: [FetchPosition], limits: FetchLimits) async throws -> FetchAnswer {
+    /// Fetches from this broker once, without a session. The time-out is for the whole exchange, the wait of the broker
+    /// included; nil for the configured one.
+    func fetch(
+        _ positions: [FetchPosition], limits: FetchLimits, timeout: Duration? = nil
+    ) async throws -> FetchAnswer {
         var request = FetchRequest()
         request.maxWaitMs = Int32(clamping: limits.maxWait.milliseconds)
         request.minBytes = limits.minBytes
@@ -76,7 +79,7 @@ extension KafkaConnection {
         }
         // From version 13 on topics have ids instead of names (KIP-516).
         let versions: ClosedRange<Int16> = 0...(ids.count == request.topics.count ? Int16.max : 12)
-        let response = try await self.send(request, versions: versions)
+        let response = try await self.send(request, versions: versions, timeout: timeout)
         let errorCode = ErrorCode(rawValue: response.errorCode)
         guard errorCode == .none else { throw KafkaClientError(errorCode, subject: "Fetch from \(self.address)") }
         let partitions = response.responses.flatMap { topic in

@@ -27,7 +27,7 @@ struct GroupOptions: ParsableArguments {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "What this member can carry beside the others, 0 to \(GroupConsumerConfiguration.weightMax), for the"
+            "What this member can carry beside the others, 0 to \(ConsumerGroupConfiguration.weightMax), for the"
                 + " assignor weighted of Martlet's brokers.", valueName: "number"))
     var weight: Int32?
 
@@ -40,22 +40,22 @@ struct GroupOptions: ParsableArguments {
     }
 
     /// Throws `ValidationError`.
-    func configuration(group: String, topics: [String], from start: StartPosition) throws -> GroupConsumerConfiguration
-    {
+    func configuration(
+        group: String, topics: [String], from start: StartPosition
+    ) throws -> KafkaConsumerConfiguration {
         guard !self.regex || topics.count == 1 else {
             throw ValidationError("--regex takes one regular expression; a|b matches two names.")
         }
         guard !group.isEmpty, self.instanceId != "" else {
             throw ValidationError("--group and --instance-id must not be empty.")
         }
-        guard (0...GroupConsumerConfiguration.weightMax).contains(self.weight ?? 0) else {
-            throw ValidationError("--weight takes 0 to \(GroupConsumerConfiguration.weightMax).")
+        guard (0...ConsumerGroupConfiguration.weightMax).contains(self.weight ?? 0) else {
+            throw ValidationError("--weight takes 0 to \(ConsumerGroupConfiguration.weightMax).")
         }
-        var configuration = GroupConsumerConfiguration(
-            groupID: group, topics: self.regex ? .regex(topics[0]) : .names(topics))
-        configuration.instanceID = self.instanceId
-        configuration.assignor = self.assignor
-        configuration.weight = self.weight
+        var member = ConsumerGroupConfiguration(group, topics: self.regex ? .regex(topics[0]) : .names(topics))
+        member.instanceID = self.instanceId
+        member.protocol = .consumer(assignor: self.assignor, weight: self.weight)
+        var configuration = KafkaConsumerConfiguration(subscription: .group(member))
         switch start {
         case .beginning: configuration.offsetReset = .earliest
         case .end: configuration.offsetReset = .latest

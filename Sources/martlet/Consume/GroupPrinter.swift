@@ -20,13 +20,13 @@ import Darwin
 /// What was printed has been written to the standard output before it counts as done, so that everything that is
 /// committed has been printed.
 struct GroupPrinter {
-    let configuration: GroupConsumerConfiguration
+    let configuration: KafkaConsumerConfiguration
     let printer: RecordPrinter
     /// Partitions that come and go are told.
     let isVerbose: Bool
 
     func run(_ cluster: KafkaCluster) async throws {
-        let consumer = try GroupConsumer(cluster: cluster, configuration: self.configuration)
+        let consumer = try KafkaConsumer(sharing: cluster, configuration: self.configuration)
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let stopper = Task {
             var isStopping = false
@@ -34,18 +34,25 @@ struct GroupPrinter {
                 // Whoever asks twice does not want to wait for the commit.
                 if isStopping { exit(ExitStatus.failure.rawValue) }
                 isStopping = true
-                consumer.stop()
+                consumer.close()
             }
         }
         defer { stopper.cancel() }
         let reporter = GroupReporter(isVerbose: self.isVerbose)
         let printer = self.printer
-        try await consumer.run(
-            onEvent: { reporter.report($0) },
-            process: { batch in
-                // A reader of the output who takes his time must not hold up heartbeats.
-                try await NIOThreadPool.singleton.runIfActive { try printer.printAndFlush(batch) }
-            })
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await consumer.run() }
+            tasks.addTask { for await event in consumer.events { reporter.report(event) } }
+            for try await batch in consumer.batches {
+                // A reader of the output who takes his time must not hold up a thread that others need.
+                let end = try await NIOThreadPool.singleton.runIfActive { try printer.printAndFlush(batch) }
+                guard let end else { continue }
+                consumer.markProcessed(batch, upTo: end)
+                break
+            }
+            consumer.close()
+            try await tasks.waitForAll()
+        }
     }
 }
 
@@ -56,7 +63,7 @@ final class GroupReporter: Sendable {
 
     init(isVerbose: Bool) { self.isVerbose = isVerbose }
 
-    func report(_ event: GroupConsumerEvent) {
+    func report(_ event: KafkaConsumerEvent) {
         guard let line = self.line(for: event) else { return }
         // What fails again and again is told once.
         let isNew = self.lastWarning.withLock { last in
@@ -67,7 +74,7 @@ final class GroupReporter: Sendable {
     }
 
     /// Nil for what is not worth telling.
-    func line(for event: GroupConsumerEvent) -> String? {
+    func line(for event: KafkaConsumerEvent) -> String? {
         switch event {
         case .assigned(let partitions):
             return self.isVerbose ? "assigned: \(partitions.shortText)" : nil

@@ -27,7 +27,7 @@ final class RecordPrinter: Sendable {
     /// `CommandFailure` for a batch that is damaged.
     func print(_ batch: ReadBatch) throws -> ReadDecision {
         try self.state.withLock { state in
-            if try self.write(batch, &state) != nil {
+            if try self.write(batch.batch, of: batch.partition, from: batch.start, upTo: batch.end, &state) != nil {
                 try state.output.flush()
                 return .stop
             }
@@ -36,24 +36,28 @@ final class RecordPrinter: Sendable {
         }
     }
 
-    /// The same for a member of a group: everything has been written when it returns.
-    func printAndFlush(_ batch: ReadBatch) throws -> GroupConsumerDecision {
+    /// The same for a member of a group: everything has been written when it returns. Returns the offset of the first
+    /// record that is not wanted any more, once there have been enough.
+    func printAndFlush(_ batch: ConsumedBatch) throws -> Offset? {
         try self.state.withLock { state in
-            let end = try self.write(batch, &state)
+            let end = try self.write(batch.batch, of: batch.partition, from: batch.start, upTo: nil, &state)
             try state.output.flush()
-            return end.map { .stop(at: $0) } ?? .more
+            return end
         }
     }
 
     /// Returns the offset of the first record that is not wanted any more, once there have been enough; nil while more
     /// are wanted.
-    private func write(_ batch: ReadBatch, _ state: inout State) throws -> Offset? {
-        if let remaining = state.remaining, remaining <= 0 { return batch.start }
+    private func write(
+        _ batch: RecordBatch, of partition: TopicPartition, from start: Offset, upTo end: Offset?,
+        _ state: inout State
+    ) throws -> Offset? {
+        if let remaining = state.remaining, remaining <= 0 { return start }
         do {
-            let writer = self.format.writer(for: batch.partition)
-            var records = try batch.batch.records(using: state.decompressor)
+            let writer = self.format.writer(for: partition)
+            var records = try batch.records(using: state.decompressor)
             while let record = try records.next() {
-                guard batch.contains(offset: record.offset) else { continue }
+                guard record.offset >= start.rawValue, record.offset < end?.rawValue ?? Int64.max else { continue }
                 writer.write(record, to: &state.output.buffer)
                 try state.output.flushIfLarge()
                 guard let remaining = state.remaining else { continue }
@@ -63,9 +67,9 @@ final class RecordPrinter: Sendable {
             return nil
         } catch let error as RecordError {
             try state.output.flush()
-            let header = batch.batch.header
+            let header = batch.header
             throw CommandFailure(
-                "\(batch.partition): the batch at offset \(header.baseOffset) is damaged: \(error)",
+                "\(partition): the batch at offset \(header.baseOffset) is damaged: \(error)",
                 hint: "--from \(header.nextOffset) skips it")
         }
     }

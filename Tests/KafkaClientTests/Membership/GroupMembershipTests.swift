@@ -24,8 +24,8 @@ import Testing
         var nowMs: Int64 = 1000
         var generator = SystemRandomNumberGenerator()
 
-        init(_ change: (inout GroupConsumerConfiguration) -> Void = { _ in }) {
-            var configuration = GroupConsumerConfiguration(groupID: "g", topics: .names(["orders"]))
+        init(_ change: (inout GroupMembership.Configuration) -> Void = { _ in }) {
+            var configuration = GroupMembership.Configuration(groupID: "g", topics: .names(["orders"]))
             change(&configuration)
             var retry = RetryPolicy()
             retry.jitter = 0

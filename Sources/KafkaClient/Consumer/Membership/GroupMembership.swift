@@ -35,7 +35,7 @@ struct GroupMembership: Membership {
     private static let heartbeatTimeout = Duration.seconds(10)
 
     private let groupID: String
-    private let subscription: GroupConsumerConfiguration
+    private let subscription: Configuration
     private let retry: RetryPolicy
 
     private(set) var memberID: String
@@ -63,7 +63,7 @@ struct GroupMembership: Membership {
     private var failures = 0
     private var instanceTakenSinceMs: Int64?
 
-    init(_ configuration: GroupConsumerConfiguration, memberID: String, retry: RetryPolicy) {
+    init(_ configuration: Configuration, memberID: String, retry: RetryPolicy) {
         self.groupID = configuration.groupID
         self.subscription = configuration
         self.weight = configuration.weight

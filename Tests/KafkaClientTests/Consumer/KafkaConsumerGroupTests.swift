@@ -9,7 +9,7 @@ import Testing
 
 @testable import KafkaClient
 
-@Suite struct GroupConsumerTests {
+@Suite struct KafkaConsumerGroupTests {
     /// Collects what a consumer delivers and tells.
     private final class Receiver: Sendable {
         private let state = Mutex<(offsets: [Int32: [Int64]], events: [String])>(([:], []))
@@ -19,18 +19,17 @@ import Testing
 
         /// Returns how many records came so far.
         @discardableResult
-        func receive(_ batch: ReadBatch) throws -> Int {
-            var records = try batch.batch.records()
+        func receive(_ batch: ConsumedBatch) throws -> Int {
+            var records = try batch.records()
             return try self.state.withLock { state in
                 while let record = try records.next() {
-                    guard batch.contains(offset: record.offset) else { continue }
                     state.offsets[batch.partition.partition.rawValue, default: []].append(record.offset)
                 }
                 return state.offsets.values.reduce(0) { $0 + $1.count }
             }
         }
 
-        func note(_ event: GroupConsumerEvent) {
+        func note(_ event: KafkaConsumerEvent) {
             let text =
                 switch event {
                 case .assigned(let partitions): "assigned \(partitions)"
@@ -44,6 +43,29 @@ import Testing
         }
     }
 
+    private enum Decision {
+        case more
+        case stop(at: Offset)
+    }
+
+    /// Runs a consumer, and hands its batches to `process` until it is closed.
+    private static func consume(
+        _ consumer: KafkaConsumer, onEvent: @escaping @Sendable (KafkaConsumerEvent) -> Void = { _ in },
+        process: (ConsumedBatch) async throws -> Decision
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await consumer.run() }
+            tasks.addTask { for await event in consumer.events { onEvent(event) } }
+            for try await batch in consumer.batches {
+                guard case .stop(let offset) = try await process(batch) else { continue }
+                consumer.markProcessed(batch, upTo: offset)
+                break
+            }
+            consumer.close()
+            try await tasks.waitForAll()
+        }
+    }
+
     @Test("it goes on where the group was, commits what was processed when it stops, and leaves")
     func reads() async throws {
         let group = FakeGroup { state in
@@ -53,12 +75,12 @@ import Testing
         }
         try await FakeGroup.run(group) { consumer in
             let receiver = Receiver()
-            try await consumer.run(onEvent: receiver.note) { batch in
-                if try receiver.receive(batch) == 28 { consumer.stop() }
+            try await Self.consume(consumer, onEvent: receiver.note) { batch in
+                if try receiver.receive(batch) == 28 { consumer.close() }
                 return .more
             }
             #expect(receiver.offsets == [0: Array(12..<20), 1: Array(0..<20)])
-            #expect(receiver.events == ["reset orders-1 - 0", "assigned [orders-0, orders-1]"])
+            #expect(receiver.events == ["assigned [orders-0, orders-1]", "reset orders-1 - 0"])
             #expect(group.log.first == "join")
             #expect(group.log.contains("own [0, 1]"))
             #expect(group.log.suffix(2) == ["commit 0:20 1:20", "leave -1"])
@@ -71,10 +93,10 @@ import Testing
             state.target = [0]
             state.end = 10
         }
-        try await FakeGroup.run(group, configure: { $0.commitInterval = .milliseconds(5) }) { consumer in
-            async let running: Void = consumer.run { _ in .more }
+        try await FakeGroup.run(group, configure: { $0.autoCommitInterval = .milliseconds(5) }) { consumer in
+            async let running: Void = Self.consume(consumer) { _ in .more }
             await group.wait { $0.committed == [0: 10] }
-            consumer.stop()
+            consumer.close()
             try await running
         }
     }
@@ -86,7 +108,7 @@ import Testing
             state.end = 10
         }
         try await FakeGroup.run(group) { consumer in
-            try await consumer.run { batch in batch.batch.header.baseOffset == 5 ? .stop(at: 7) : .more }
+            try await Self.consume(consumer) { batch in batch.batch.header.baseOffset == 5 ? .stop(at: 7) : .more }
             #expect(group.committed == [0: 7])
         }
     }
@@ -100,7 +122,7 @@ import Testing
         }
         try await FakeGroup.run(group) { consumer in
             await #expect(throws: Broken.self) {
-                try await consumer.run { batch in
+                try await Self.consume(consumer) { batch in
                     if batch.batch.header.baseOffset == 5 { throw Broken() }
                     return .more
                 }
@@ -117,7 +139,7 @@ import Testing
         }
         try await FakeGroup.run(group) { consumer in
             let receiver = Receiver()
-            let running = Task { try await consumer.run(onEvent: receiver.note) { _ in .more } }
+            let running = Task { try await Self.consume(consumer, onEvent: receiver.note) { _ in .more } }
             await group.wait { $0.log.contains("own [0]") }
             running.cancel()
             await #expect(throws: CancellationError.self) { try await running.value }
@@ -133,12 +155,12 @@ import Testing
         }
         try await FakeGroup.run(group) { consumer in
             let receiver = Receiver()
-            async let running: Void = consumer.run(onEvent: receiver.note) { batch in
+            async let running: Void = Self.consume(consumer, onEvent: receiver.note) { batch in
                 if try receiver.receive(batch) == 20 { group.update { $0.target = [1, 2] } }
                 return .more
             }
             await group.wait { $0.log.contains("own [1, 2]") }
-            consumer.stop()
+            consumer.close()
             try await running
             let commit = try #require(group.log.firstIndex(of: "commit 0:10 1:10"))
             let release = try #require(group.log.firstIndex(of: "own [1, 2]"))
@@ -156,10 +178,10 @@ import Testing
             state.end = 5
         }
         try await FakeGroup.run(group) { consumer in
-            try await consumer.run { _ in
+            try await Self.consume(consumer) { _ in
                 group.update { $0.heartbeats = 0 }
                 await group.wait { $0.heartbeats >= 5 }
-                consumer.stop()
+                consumer.close()
                 return .more
             }
             #expect(group.committed == [0: 5])
@@ -173,7 +195,7 @@ import Testing
             state.end = 5
         }
         try await FakeGroup.run(group) { consumer in
-            async let running: Void = consumer.run { _ in
+            async let running: Void = Self.consume(consumer) { _ in
                 group.update { state in
                     state.target = []
                     state.heartbeats = 0
@@ -184,7 +206,7 @@ import Testing
                 return .more
             }
             await group.wait { $0.log.contains("own []") }
-            consumer.stop()
+            consumer.close()
             try await running
             let release = group.log.firstIndex(of: "own []")
             #expect(group.log.firstIndex(of: "commit 0:5").map { $0 < release ?? 0 } == true)
@@ -203,14 +225,14 @@ import Testing
         }
         try await FakeGroup.run(group) { consumer in
             let receiver = Receiver()
-            async let running: Void = consumer.run(onEvent: receiver.note) { batch in
+            async let running: Void = Self.consume(consumer, onEvent: receiver.note) { batch in
                 let count = try receiver.receive(batch)
                 if count == 10 {
                     // Another member has come further meanwhile, but not to the end.
                     group.update { ($0.refusal, $0.committed) = (errorCode, [0: 8]) }
                     await group.wait { $0.joins == 2 }
                 }
-                if count == 12 { consumer.stop() }
+                if count == 12 { consumer.close() }
                 return .more
             }
             try await running
@@ -224,9 +246,9 @@ import Testing
     @Test(
         "an offset that is gone is one to begin anew from, as the configuration says",
         arguments: [
-            (GroupConsumerConfiguration.OffsetReset.earliest, Int64(10)), (.latest, 30),
+            (OffsetReset.earliest, Int64(10)), (.latest, 30),
         ])
-    func outOfRange(reset: GroupConsumerConfiguration.OffsetReset, start: Int64) async throws {
+    func outOfRange(reset: OffsetReset, start: Int64) async throws {
         let group = FakeGroup { state in
             state.target = [0]
             state.committed = [0: 3]
@@ -234,12 +256,13 @@ import Testing
         }
         try await FakeGroup.run(group, configure: { $0.offsetReset = reset }) { consumer in
             let receiver = Receiver()
-            try await consumer.run(
+            try await Self.consume(
+                consumer,
                 onEvent: { event in
                     receiver.note(event)
-                    if case .assigned = event { consumer.stop() }
+                    if case .reset = event { consumer.close() }
                 }, process: { _ in .more })
-            #expect(receiver.events.first == "reset orders-0 3 \(start)")
+            #expect(receiver.events.last == "reset orders-0 3 \(start)")
         }
     }
 
@@ -247,8 +270,8 @@ import Testing
     func noReset() async throws {
         let group = FakeGroup { $0.target = [0] }
         try await FakeGroup.run(group, configure: { $0.offsetReset = .fail }) { consumer in
-            let error = await #expect(throws: KafkaClientError.self) { try await consumer.run { _ in .more } }
-            #expect(error?.message == "group g has committed nothing for orders-0: it has 0 up to 0")
+            let error = await #expect(throws: KafkaClientError.self) { try await Self.consume(consumer) { _ in .more } }
+            #expect(error?.message == "group g has committed nothing for orders-0, and offsetReset is .fail")
             #expect(group.log.last == "leave -1")
         }
     }
@@ -261,7 +284,7 @@ import Testing
     func oldBroker(served: ClosedRange<Int16>?) async throws {
         let group = FakeGroup { _ in }
         try await FakeGroup.run(group, versions: [.consumerGroupHeartbeat: served]) { consumer in
-            let error = await #expect(throws: KafkaClientError.self) { try await consumer.run { _ in .more } }
+            let error = await #expect(throws: KafkaClientError.self) { try await Self.consume(consumer) { _ in .more } }
             #expect(error?.code == .unsupportedVersion)
             #expect(error?.message.contains("takes Kafka 4.0 or newer") == true)
         }
