@@ -400,6 +400,14 @@ import Testing
         #expect(member.answer(epoch: 2, assigned: Self.partitions(0)).isNone)
         #expect(try #require(member.due()).memberEpoch == -1)
     }
+
+    @Test("a member whose joining was not answered leaves all the same: the group may know it")
+    func leaveBeforeAnswer() throws {
+        let member = Member()
+        _ = try #require(member.due())
+        member.membership.leave()
+        #expect(try #require(member.due()).memberEpoch == -1)
+    }
 }
 
 extension GroupMembership.Reaction {
