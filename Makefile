@@ -27,7 +27,7 @@ SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
-	bench-durability bench-groups bench-clients clean
+	bench-durability bench-groups bench-clients demo test-services clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,7 +112,18 @@ bench-clients: build ## Measure KafkaClient beside librdkafka; see benchmarks/RE
 	@folder="$$($(SWIFT) build $(RELEASE) --show-bin-path)"; \
 		benchmarks/clients --martlet "$$folder/martlet" --client-bench "$$folder/client-bench" $(ARGS)
 
+# The services stay debug builds: they wait for disk and network, and an optimised build takes several minutes.
+demo: build ## Run a broker and three replicas of each service of clients/, with people who order; see clients/demo.
+	$(SWIFT) build --package-path clients/demo
+	@exec "$$($(SWIFT) build --package-path clients/demo --show-bin-path)/demo" \
+		--martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+
+# One package runs the tests of all of them, so that hummingbird is built once.
+test-services: ## Run the tests of the services in clients/.
+	@scripts/install-libraries test
+	$(SWIFT) test --package-path clients/demo $(ARGS)
+
 clean: ## Remove everything that was built or installed in this folder.
-	rm -rf .build "$(PYTHON_ENVIRONMENT)"
+	rm -rf .build clients/*/.build "$(PYTHON_ENVIRONMENT)"
 	$(MAKE) --no-print-directory --directory benchmarks/limits clean
 	$(MAKE) --no-print-directory --directory benchmarks/peers clean

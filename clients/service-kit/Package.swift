@@ -5,7 +5,10 @@ import PackageDescription
 let package = Package(
     name: "service-kit",
     platforms: [.macOS(.v15)],
-    products: [.library(name: "ServiceKit", targets: ["ServiceKit"])],
+    products: [
+        .library(name: "ServiceKit", targets: ["ServiceKit"]),
+        .library(name: "ServiceKitTesting", targets: ["ServiceKitTesting"]),
+    ],
     dependencies: [
         // The Kafka client; of this repository's broker nothing is fetched.
         .package(name: "martlet", path: "../..", traits: ["Client"]),
@@ -16,6 +19,10 @@ let package = Package(
         // Runs server, consumers and relay, and stops them in order.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        // Spans over HTTP and events; the back end is the application's choice.
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
+        // The bytes of records.
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
     ],
     targets: [
         .target(
@@ -26,6 +33,23 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
-            ])
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
+        .target(
+            name: "ServiceKitTesting",
+            dependencies: ["ServiceKit", .product(name: "KafkaClient", package: "martlet")]),
+        .testTarget(
+            name: "ServiceKitTests",
+            dependencies: [
+                "ServiceKit", "ServiceKitTesting",
+                // A real broker in the process of the test.
+                .product(name: "MartletTestKit", package: "martlet"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ]),
     ]
 )
+
+for target in package.targets {
+    target.swiftSettings = [.enableUpcomingFeature("ExistentialAny")]
+}

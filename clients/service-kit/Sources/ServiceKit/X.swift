@@ -1,4 +1,0 @@
-import KafkaClient
-import GRDB
-import Hummingbird
-
