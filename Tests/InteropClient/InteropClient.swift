@@ -14,6 +14,7 @@ struct InteropClient {
         let job = try JSONDecoder().decode(Job.self, from: FileHandle.standardInput.readDataToEndOfFile())
         guard let brokers = BrokerAddress.list(job.bootstrap) else { throw JobError("no address: \(job.bootstrap)") }
         let configuration = KafkaClusterConfiguration(bootstrap: brokers)
+        if let group = job.group { return try await GroupMember(job, group: group, configuration).run() }
         let results = try await KafkaCluster.withCluster(configuration) { cluster in
             var results: [Answer] = []
             for step in job.steps ?? [] { results.append(try await Self.run(step, cluster)) }

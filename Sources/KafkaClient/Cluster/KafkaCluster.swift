@@ -11,7 +11,7 @@ import Synchronization
 /// repeats what fails for a reason that goes away.
 ///
 /// It may be used from any number of tasks at once, starts none of its own, and holds its connections until
-/// ``close()``; ``withCluster(_:eventLoopGroup:logger:_:)`` closes by itself. All methods throw `KafkaClientError`, or
+/// ``close()``; ``withCluster(_:eventLoopGroup:logger:isolation:_:)`` closes by itself. All methods throw `KafkaClientError`, or
 /// `CancellationError`.
 public final class KafkaCluster: Sendable {
     /// How the cluster is found and treated.

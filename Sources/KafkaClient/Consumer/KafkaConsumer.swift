@@ -124,18 +124,30 @@ public final class KafkaConsumer: Sendable {
     ///
     /// Throws what `body` throws, otherwise what ended the consumer, otherwise as
     /// ``init(cluster:configuration:eventLoopGroup:logger:)``.
-    public static func withConsumer<Result: Sendable>(
+    public static func withConsumer<Result>(
         _ cluster: KafkaClusterConfiguration, configuration: KafkaConsumerConfiguration,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled,
+        isolation: isolated (any Actor)? = #isolation,
         _ body: (KafkaConsumer) async throws -> Result
     ) async throws -> Result {
         let consumer = try KafkaConsumer(
             cluster: cluster, configuration: configuration, eventLoopGroup: eventLoopGroup, logger: logger)
-        return try await consumer.running(body)
+        return try await consumer.whileRunning(body)
+    }
+
+    /// The same with a consumer that shares a cluster, as ``init(sharing:configuration:)`` makes it.
+    public static func withConsumer<Result>(
+        sharing cluster: KafkaCluster, configuration: KafkaConsumerConfiguration,
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (KafkaConsumer) async throws -> Result
+    ) async throws -> Result {
+        try await KafkaConsumer(sharing: cluster, configuration: configuration).whileRunning(body)
     }
 
     /// Runs beside `body`, and closes after it.
-    func running<Result: Sendable>(_ body: (KafkaConsumer) async throws -> Result) async throws -> Result {
+    private func whileRunning<Result>(
+        isolation: isolated (any Actor)? = #isolation, _ body: (KafkaConsumer) async throws -> Result
+    ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await self.run() }
             let result: Result
@@ -230,7 +242,10 @@ public final class KafkaConsumer: Sendable {
     /// Something came that an iterator may wait for.
     func wakeReader() { self.reader.wake() }
 
-    func tell(_ event: KafkaConsumerEvent) { self.eventContinuation.yield(event) }
+    func tell(_ event: KafkaConsumerEvent) {
+        self.configuration.onEvent?(event)
+        self.eventContinuation.yield(event)
+    }
 
     /// Ends the consumer for a reason that does not go away. The first counts.
     func fail(_ error: any Error) {
@@ -299,6 +314,10 @@ public final class KafkaConsumer: Sendable {
 
     private func finish() async {
         await self.commitFinally()
+        if case .group = self.configuration.subscription {
+            let held = self.withState { $0.fetcher.partitions.keys.sorted() }
+            if !held.isEmpty { self.tell(.revoked(held)) }
+        }
         await self.leaveGroup()
         self.interrupt { $0.phase = .ended }
         self.reader.wake()

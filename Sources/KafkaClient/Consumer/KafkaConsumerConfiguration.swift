@@ -64,6 +64,11 @@ public struct KafkaConsumerConfiguration: Sendable {
     /// default: 30 seconds. Java: the argument of `close`.
     public var closeTimeout: Duration = .seconds(30)
 
+    /// Called with every event at the moment that it happens, before ``KafkaConsumer/events`` has it. Partitions that are
+    /// revoked are still this consumer's during the call: the group may give them to others only afterwards. It must not
+    /// block, since heartbeats wait for it; default: nil. Java: `ConsumerRebalanceListener`.
+    public var onEvent: (@Sendable (KafkaConsumerEvent) -> Void)?
+
     /// A consumer with the defaults.
     public init(subscription: Subscription) { self.subscription = subscription }
 

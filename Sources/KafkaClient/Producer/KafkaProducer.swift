@@ -15,7 +15,7 @@ public import ServiceLifecycle
 /// Writes records to the topics of a cluster.
 ///
 /// Records are put into batches, one per partition, in the task that calls ``enqueue(_:)``; what sends them is ``run()``,
-/// which has to run beside. ``withProducer(_:configuration:eventLoopGroup:logger:_:)`` sees to that.
+/// which has to run beside. ``withProducer(_:configuration:eventLoopGroup:logger:isolation:_:)`` sees to that.
 ///
 ///     try await KafkaProducer.withProducer(KafkaClusterConfiguration(bootstrap: brokers)) { producer in
 ///         let written = try await producer.send(ProducerRecord(topic: "orders", key: "7", value: "paid"))
@@ -121,6 +121,7 @@ public final class KafkaProducer: Sendable {
     public static func withProducer<Result>(
         _ cluster: KafkaClusterConfiguration, configuration: KafkaProducerConfiguration = KafkaProducerConfiguration(),
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled,
+        isolation: isolated (any Actor)? = #isolation,
         _ body: (KafkaProducer) async throws -> Result
     ) async throws -> Result {
         let producer = try KafkaProducer(
@@ -128,8 +129,19 @@ public final class KafkaProducer: Sendable {
         return try await producer.whileRunning(body)
     }
 
+    /// The same with a producer that reaches the cluster as another client does: see ``init(sharing:configuration:)``.
+    public static func withProducer<Result>(
+        sharing cluster: KafkaCluster, configuration: KafkaProducerConfiguration = KafkaProducerConfiguration(),
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (KafkaProducer) async throws -> Result
+    ) async throws -> Result {
+        try await KafkaProducer(sharing: cluster, configuration: configuration).whileRunning(body)
+    }
+
     /// Runs beside `body`, and closes after it.
-    func whileRunning<Result>(_ body: (KafkaProducer) async throws -> Result) async throws -> Result {
+    func whileRunning<Result>(
+        isolation: isolated (any Actor)? = #isolation, _ body: (KafkaProducer) async throws -> Result
+    ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.run() }
             let result: Result

@@ -9,6 +9,7 @@ struct MemberOptions: Sendable {
         case confluent = "confluent-kafka"
         case kafkaPython = "kafka-python"
         case aiokafka
+        case kafkaClient = "KafkaClient"
     }
 
     let library: Library
@@ -59,8 +60,10 @@ final class GroupMember {
             "sessionMs": .number(MemberOptions.sessionTimeoutMs),
             "heartbeatMs": .number(MemberOptions.heartbeatIntervalMs),
         ]
+        let isOurs = options.library == .kafkaClient
         self.process = try ChildProcess(
-            try Programs.python(), ["-B", Programs.client("group_member")], input: try JSONEncoder().encode(job),
+            isOurs ? try Programs.interopClient() : try Programs.python(),
+            isOurs ? [] : ["-B", Programs.client("group_member")], input: try JSONEncoder().encode(job),
             folder: broker.folder)
         self.output = try FileHandle(forReadingFrom: self.process.output)
     }

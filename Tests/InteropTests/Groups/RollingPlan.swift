@@ -17,21 +17,29 @@ struct GroupKind: Sendable {
         MemberOptions(library: .confluent, strategy: strategy, assignor: assignor, isStatic: isStatic)
     }
 
+    private static func ours(_ strategy: String, assignor: String? = nil, isStatic: Bool = false) -> MemberOptions {
+        MemberOptions(library: .kafkaClient, strategy: strategy, assignor: assignor, isStatic: isStatic)
+    }
+
     static let range = GroupKind(name: "confluent-kafka, range", members: [Self.confluent("range")])
     static let cooperative = GroupKind(
-        name: "confluent-kafka, cooperative-sticky", members: [Self.confluent("cooperative-sticky")])
+        name: "confluent-kafka and KafkaClient, cooperative-sticky",
+        members: [Self.confluent("cooperative-sticky"), Self.ours("cooperative-sticky")])
     static let staticMembers = GroupKind(
-        name: "confluent-kafka, range, static members", members: [Self.confluent("range", isStatic: true)])
+        name: "confluent-kafka and KafkaClient, range, static members",
+        members: [Self.confluent("range", isStatic: true), Self.ours("range", isStatic: true)])
     static let uniform = GroupKind(
-        name: "confluent-kafka, consumer protocol, uniform", members: [Self.confluent("consumer", assignor: "uniform")])
+        name: "confluent-kafka and KafkaClient, consumer protocol, uniform",
+        members: [Self.confluent("consumer", assignor: "uniform"), Self.ours("consumer", assignor: "uniform")])
     static let serverRange = GroupKind(
         name: "confluent-kafka, consumer protocol, range", members: [Self.confluent("consumer", assignor: "range")])
     static let staticConsumers = GroupKind(
         name: "confluent-kafka, consumer protocol, static members",
         members: [Self.confluent("consumer", isStatic: true)])
     static let mixed = GroupKind(
-        name: "kafka-python, aiokafka and confluent-kafka, range",
+        name: "KafkaClient, kafka-python, aiokafka and confluent-kafka, range",
         members: [
+            Self.ours("range"),
             MemberOptions(library: .kafkaPython, strategy: "range"),
             MemberOptions(library: .aiokafka, strategy: "range"), Self.confluent("range"),
         ])
@@ -40,6 +48,18 @@ struct GroupKind: Sendable {
         members: [MemberOptions(library: .kafkaPython, strategy: "cooperative-sticky")])
     static let aiokafka = GroupKind(
         name: "aiokafka, range", members: [MemberOptions(library: .aiokafka, strategy: "range")])
+    static let roundRobin = GroupKind(
+        name: "KafkaClient and confluent-kafka, roundrobin",
+        members: [Self.ours("roundrobin"), Self.confluent("roundrobin")])
+    static let sticky = GroupKind(name: "KafkaClient, sticky", members: [Self.ours("sticky")])
+    static let oursCooperative = GroupKind(
+        name: "KafkaClient and kafka-python, cooperative-sticky",
+        members: [
+            Self.ours("cooperative-sticky"), MemberOptions(library: .kafkaPython, strategy: "cooperative-sticky"),
+        ])
+    static let oursChanging = GroupKind(
+        name: "KafkaClient, range to consumer protocol and back", members: [Self.ours("range")],
+        upgrade: [Self.ours("consumer")])
     static let changing = GroupKind(
         name: "confluent-kafka, range to consumer protocol and back", members: [Self.confluent("range")],
         upgrade: [Self.confluent("consumer")])
@@ -48,7 +68,7 @@ struct GroupKind: Sendable {
     static let few = [Self.mixed, .cooperative, .staticMembers, .uniform, .changing]
     static let all = [
         Self.range, .cooperative, .staticMembers, .uniform, .serverRange, .staticConsumers, .mixed, .kafkaPython,
-        .aiokafka, .changing,
+        .aiokafka, .roundRobin, .sticky, .oursCooperative, .oursChanging, .changing,
     ]
 }
 
