@@ -32,6 +32,7 @@ public final class SimulatedFileSystem: FileSystem {
         var operationCount = 0
         var changeCount = 0
         var trace: [DiskOperation] = []
+        var keepsTrace = true
         var powerIsOut = false
         /// Counts processes: files and locks of an earlier one are of no use.
         var generation = 0
@@ -50,8 +51,10 @@ public final class SimulatedFileSystem: FileSystem {
     /// - Parameters:
     ///   - directories: Directories that are there, durably, from the beginning, parents first.
     ///   - clock: Where modification times come from.
-    public init(directories: [String] = [], clock: VirtualClock = VirtualClock()) {
+    ///   - keepsTrace: Whether calls are kept for `trace`; without, a long life takes no memory.
+    public init(directories: [String] = [], clock: VirtualClock = VirtualClock(), keepsTrace: Bool = true) {
         var state = State()
+        state.keepsTrace = keepsTrace
         for directory in directories {
             guard (try? state.disk.createDirectory(directory)) != nil else {
                 preconditionFailure("\(directory) cannot be made: name its parent before it")
@@ -211,7 +214,7 @@ extension SimulatedFileSystem.State {
         self.operationCount += 1
         if operation.isChange { self.changeCount += 1 }
         operation.hasFault = met != nil || self.powerIsOut
-        if self.trace.count < SimulatedFileSystem.tracedOperationsMax { self.trace.append(operation) }
+        if self.keepsTrace, self.trace.count < SimulatedFileSystem.tracedOperationsMax { self.trace.append(operation) }
         if case .powerLoss = met { self.powerIsOut = true }
         return met
     }

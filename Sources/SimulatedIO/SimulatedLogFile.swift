@@ -45,17 +45,17 @@ final class SimulatedLogFile: LogFile {
             byteCount: buffer.count,
             isChange: false
         )
-        // The bytes are shared, not copied, until they reach the caller's buffer.
-        let content = try self.perform(operation) { state throws(SimulatedDisk.ErrorNumber) in
-            try state.disk.file(self.inode).current
-        }
         guard position >= 0 else { throw self.invalid(operation) }
-        guard position < content.count else { return 0 }
-        let count = min(buffer.count, content.count - Int(position))
-        content.withUnsafeBytes { bytes in
-            buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[Int(position)..<(Int(position) + count)]))
+        // Copied under the lock: a file whose bytes somebody else held would be copied whole by the next write.
+        return try self.perform(operation) { state throws(SimulatedDisk.ErrorNumber) in
+            let content = try state.disk.file(self.inode).current
+            guard position < content.count else { return 0 }
+            let (start, count) = (Int(position), min(buffer.count, content.count - Int(position)))
+            content.withUnsafeBytes { bytes in
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<(start + count)]))
+            }
+            return count
         }
-        return count
     }
 
     func write(_ parts: [UnsafeRawBufferPointer], at position: Int64) throws(FileSystemError) {

@@ -37,7 +37,7 @@ import Musl
         try await withMartlet { _ in }
         let before = (Self.entries(of: "/proc/self/task"), Self.entries(of: "/proc/self/fd"))
         for _ in 0..<Self.rounds {
-            try await withMartlet { martlet in
+            try await withMartlet(MartletConfiguration(topics: ["t"])) { martlet in
                 try await martlet.produce("x")
                 try await martlet.kill()
                 try await martlet.start()

@@ -30,7 +30,7 @@ public final class MartletDisk: Sendable {
     init(_ storage: MartletStorage, clock: MartletClock) throws {
         switch storage {
         case .memory:
-            let simulated = SimulatedFileSystem()
+            let simulated = SimulatedFileSystem(keepsTrace: false)
             self.simulated = simulated
             self.base = simulated
             self.directory = "/martlet"
