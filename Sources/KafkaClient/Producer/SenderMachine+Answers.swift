@@ -49,8 +49,8 @@ extension SenderMachine {
     ) {
         self.partitions[index].failures = 0
         if batch.stamp?.epoch == self.partitions[index].identity?.epoch { self.partitions[index].provenMs = nowMs }
-        // The broker took the sequence after the hole: the one in the hole was written.
-        if let hole = self.partitions[index].hole, hole.order < batch.order { self.partitions[index].hole = nil }
+        // The broker took a sequence after the hole: the one in the hole was written.
+        self.partitions[index].holes.removeAll { $0.order < batch.order }
         guard !batch.isReported else { return }
         self.outcomes.append(.written(batch.token, baseOffset: baseOffset, logAppendTime: logAppendTime))
     }
@@ -114,21 +114,21 @@ extension SenderMachine {
             // Most often because one before it came back. It goes again after that.
             return batch.isReported ? self.addHole(batch, of: index) : self.requeue(batch, of: index)
         }
-        if self.partitions[index].hole == nil {
+        if !self.partitions[index].isBehindHole(batch) {
             // All before it were acknowledged: the broker has lost them, or its memory of them. Whatever attempts at this
             // one there were, none can be written any more.
             var hole = Hole(order: batch.order, sequence: batch.stamp?.sequence ?? 0, mayBeWritten: false)
             hole.mustBump = true
             hole.needsNewID = kind == .identity
-            self.partitions[index].hole = hole
+            self.partitions[index].holes.insert(hole, at: 0)
             if batch.isReported { return }
             var batch = batch
             batch.mayBeWritten = false
             return self.retry(batch, of: index, nowMs: nowMs)
         }
-        self.partitions[index].hole?.isProbed = true
-        if kind == .identity { self.partitions[index].hole?.needsNewID = true }
-        if kind != .outOfOrder { self.partitions[index].hole?.mustBump = true }
+        self.partitions[index].holes[0].isProbed = true
+        if kind == .identity { self.partitions[index].holes[0].needsNewID = true }
+        if kind != .outOfOrder { self.partitions[index].holes[0].mustBump = true }
         if !batch.isReported { self.requeue(batch, of: index) }
     }
 
@@ -139,12 +139,14 @@ extension SenderMachine {
         return !partition.inFlight.contains { $0.order < batch.order }
     }
 
-    /// The sequence of this batch will not be acknowledged any more. The first hole is what counts.
+    /// The sequence of this batch will not be acknowledged any more.
     private mutating func addHole(_ batch: Batch, of index: Int) {
         guard let stamp = batch.stamp, self.settings.isIdempotent else { return }
-        if let hole = self.partitions[index].hole, hole.order <= batch.order { return }
-        self.partitions[index].hole = Hole(
-            order: batch.order, sequence: stamp.sequence, mayBeWritten: batch.mayBeWritten)
+        let holes = self.partitions[index].holes
+        let place = holes.firstIndex { $0.order >= batch.order } ?? holes.endIndex
+        if place < holes.count, holes[place].order == batch.order { return }
+        let hole = Hole(order: batch.order, sequence: stamp.sequence, mayBeWritten: batch.mayBeWritten)
+        self.partitions[index].holes.insert(hole, at: place)
     }
 
     // MARK: What goes again, and what does not

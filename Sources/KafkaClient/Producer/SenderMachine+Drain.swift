@@ -50,7 +50,9 @@ extension SenderMachine {
             nowMs >= partition.retryMs
         else { return nil }
         guard !partition.inFlight.isEmpty else { return leader }
-        guard partition.inFlightNode == leader, !partition.isRecovering, partition.hole == nil else { return nil }
+        guard partition.inFlightNode == leader, !partition.isRecovering, !partition.isBehindHole(head) else {
+            return nil
+        }
         return partition.inFlight.count < self.inFlightMax(of: partition, nowMs: nowMs) ? leader : nil
     }
 
@@ -68,11 +70,11 @@ extension SenderMachine {
             self.isIdentityNeeded = true
             return false
         }
-        if let hole = self.partitions[index].hole {
+        if let hole = self.partitions[index].holes.first, let head = self.partitions[index].queue.first,
+            self.partitions[index].isBehindHole(head)
+        {
             // The batch after the hole tells whether the one in the hole was written: it is sent as it is.
-            if hole.mayBeWritten, !hole.isProbed, let head = self.partitions[index].queue.first, head.mayBeWritten {
-                return true
-            }
+            if hole.mayBeWritten, !hole.isProbed, head.mayBeWritten { return true }
             guard self.beginAgain(index, after: hole) else { return false }
         }
         guard let head = self.partitions[index].queue.first else { return false }
@@ -130,19 +132,25 @@ extension SenderMachine {
                 self.report(head, .inDoubt, mayBeWritten: true)
             }
         }
+        // The sequences of other holes may still turn up, so no other batch may have them.
+        let partition = self.partitions[index]
         let isClean =
-            !hole.mayBeWritten && !hole.mustBump && !self.partitions[index].queue.contains(where: \.mayBeWritten)
+            !partition.holes.contains { $0.mayBeWritten || $0.mustBump }
+            && !partition.queue.contains(where: \.mayBeWritten)
         if isClean {
             self.partitions[index].nextSequence = hole.sequence
         } else {
-            guard let identity = self.identity(after: self.partitions[index].identity, isNewID: hole.needsNewID) else {
+            guard
+                let identity = self.identity(
+                    after: partition.identity, isNewID: partition.holes.contains(where: \.needsNewID))
+            else {
                 return false
             }
             self.partitions[index].identity = identity
             self.partitions[index].nextSequence = 0
             self.partitions[index].provenMs = nil
         }
-        self.partitions[index].hole = nil
+        self.partitions[index].holes = []
         for position in self.partitions[index].queue.indices {
             self.partitions[index].queue[position].stamp = nil
             self.partitions[index].queue[position].mayBeWritten = false

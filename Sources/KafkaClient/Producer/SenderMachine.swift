@@ -87,12 +87,16 @@ struct SenderMachine<Token: Sendable>: Sendable {
         var nextSequence: Int32 = 0
         /// When the broker last acknowledged something under this identity; nil: never.
         var provenMs: Int64?
-        var hole: Hole?
+        /// In the order of their batches.
+        var holes: [Hole] = []
         /// Something came back: the rest has to be back, too, before anything is sent.
         var isRecovering = false
         var failures = 0
         var retryMs = Int64.min
         var isActive = false
+
+        /// The broker cannot take this batch as it is, unless the one in the hole was written.
+        func isBehindHole(_ batch: Batch) -> Bool { self.holes.first.map { $0.order <= batch.order } ?? false }
     }
 
     struct Sent: Sendable {
