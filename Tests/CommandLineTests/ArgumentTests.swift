@@ -49,6 +49,23 @@ import Testing
         #expect(try given.addresses(environment: "env:1") == [BrokerAddress(host: "opt", port: 2)])
     }
 
+    @Test("TLS and the login come from options, the secrets from the environment")
+    func security() throws {
+        let options = try self.parse(
+            TopicListCommand.self, "topic", "list", "--tls-ca", "ca.pem", "--tls-server-name", "broker.test"
+        ).connection.security
+        let tls = try options.security().tls
+        #expect(tls?.trustRoots == .only(.file("ca.pem")))
+        #expect(tls?.serverName == "broker.test")
+        #expect(tls?.verification == .full)
+        #expect(try self.parse(TopicListCommand.self, "topic", "list").connection.security.security().tls == nil)
+        var login = try SecurityOptions.parse([])
+        login.sasl = .scramSHA256
+        let known = [SecurityOptions.userVariable: "alice", SecurityOptions.passwordVariable: "wonderland"]
+        #expect(try login.security { known[$0] }.description == "SASL_PLAINTEXT SCRAM-SHA-256 as alice")
+        #expect(throws: ValidationError.self) { try login.security { $0 == SecurityOptions.userVariable ? "a" : nil } }
+    }
+
     @Test("what is not understood ends with 64")
     func usage() {
         #expect(self.exitCode("topic", "create") == 64)
@@ -56,6 +73,8 @@ import Testing
         #expect(self.exitCode("topic", "create", "a", "--config", "novalue") == 64)
         #expect(self.exitCode("topic", "list", "-b", "host:port") == 64)
         #expect(self.exitCode("topic", "list", "--timeout", "0") == 64)
+        #expect(self.exitCode("topic", "list", "--tls-cert", "client.pem") == 64)
+        #expect(self.exitCode("topic", "list", "--sasl", "gssapi") == 64)
         #expect(self.exitCode("topic", "alter", "a") == 64)
         #expect(self.exitCode("produce", "t", "--acks", "2") == 64)
         #expect(self.exitCode("produce", "t", "--codec", "brotli") == 64)

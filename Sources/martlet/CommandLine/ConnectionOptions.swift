@@ -31,6 +31,8 @@ struct ConnectionOptions: ParsableArguments {
         help: ArgumentHelp("Seconds to wait for a connection, and for each answer.", valueName: "seconds"))
     var timeout: Double = 30
 
+    @OptionGroup var security: SecurityOptions
+
     mutating func validate() throws {
         _ = try self.addresses()
         guard self.timeout > 0, self.timeout <= 86_400 else {
@@ -56,7 +58,8 @@ struct ConnectionOptions: ParsableArguments {
     func withCluster<Result: Sendable>(
         patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
     ) async throws -> Result {
-        var configuration = KafkaClusterConfiguration(bootstrap: try self.addresses())
+        var configuration = KafkaClusterConfiguration(
+            bootstrap: try self.addresses(), security: try self.security.security())
         configuration.connection.requestTimeout = .seconds(self.timeout)
         configuration.connection.connectTimeout = .seconds(min(self.timeout, 10))
         if let patience { configuration.retry.attemptsMax = patience }
