@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+#if Metrics
+public import Metrics
+#endif
+#if Tracing
+public import Tracing
+#endif
+
 /// How one connection behaves. The defaults suit a broker nearby.
 public struct KafkaConnectionConfiguration: Sendable {
     /// How this client names itself to brokers: in their logs, metrics and quotas.
@@ -54,6 +61,16 @@ public struct KafkaClusterConfiguration: Sendable {
     /// What is known of a topic is asked for anew when it is older than this, so that new partitions and moved leaders
     /// come to light also where nothing fails.
     public var metadataAgeMax: Duration = .seconds(5 * 60)
+    #if Metrics
+    /// Who makes the instruments of the clients' metrics; nil for the factory that `MetricsSystem` was bootstrapped with
+    /// before the client was made.
+    public var metricsFactory: (any MetricsFactory)?
+    #endif
+    #if Tracing
+    /// Who makes the clients' spans; nil for the tracer that `InstrumentationSystem` was bootstrapped with before the
+    /// client was made.
+    public var tracer: (any Tracer)?
+    #endif
 
     /// A cluster of which at least one broker is known.
     public init(bootstrap: [BrokerAddress], security: KafkaSecurity = .plaintext) {

@@ -102,7 +102,7 @@ public struct KafkaClientError: Error, Sendable {
     /// The cluster was not reached at all, as opposed to reached and unwilling.
     public var isUnreachable: Bool {
         switch self.code {
-        case .connectionFailed, .connectionClosed, .notKafka, .clusterUnreachable, .timedOut: true
+        case .connectionFailed, .connectionClosed, .notKafka, .tlsFailed, .clusterUnreachable, .timedOut: true
         default: false
         }
     }

@@ -61,6 +61,7 @@ final class ConnectionPool: Sendable {
 
     let security: ConnectionSecurity
     private let configuration: KafkaConnectionConfiguration
+    private let metrics: (any ClientMetrics)?
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let clock: any Clock<Duration>
@@ -68,10 +69,12 @@ final class ConnectionPool: Sendable {
     private let state: Mutex<State>
 
     init(
-        _ configuration: KafkaClusterConfiguration, security: ConnectionSecurity, eventLoopGroup: any EventLoopGroup,
-        logger: Logger, clock: any Clock<Duration>
+        _ configuration: KafkaClusterConfiguration, security: ConnectionSecurity,
+        metrics: (any ClientMetrics)? = nil, eventLoopGroup: any EventLoopGroup, logger: Logger,
+        clock: any Clock<Duration>
     ) {
         self.configuration = configuration.connection
+        self.metrics = metrics
         self.security = security
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
@@ -136,11 +139,14 @@ final class ConnectionPool: Sendable {
         let wait = self.wait(for: key.address)
         if wait > .zero { try await self.clock.sleep(for: wait) }
         let connection: KafkaConnection
+        let start = self.uptime()
         do {
             connection = try await KafkaConnection.connect(
-                to: key.address, configuration: self.configuration, security: self.security,
+                to: key.address, configuration: self.configuration, security: self.security, metrics: self.metrics,
                 eventLoop: self.eventLoopGroup.next(), logger: self.logger)
+            self.metrics?.connected(to: key.address, after: self.uptime() - start)
         } catch let error as KafkaClientError {
+            self.metrics?.connectFailed(to: key.address, error)
             self.state.withLock { state in
                 state.backoff.failed(key.address, now: self.uptime(), using: &state.generator)
             }

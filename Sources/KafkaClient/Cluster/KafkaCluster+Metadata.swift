@@ -35,7 +35,7 @@ extension KafkaCluster {
         var response = try await self.anyConnection().send(request, versions: versions)
         if ErrorCode(rawValue: response.errorCode) == .rebootstrapRequired {
             // KIP-1102: this broker does not belong to the cluster any more, and so nothing it said counts.
-            self.logger.notice("the cluster is looked up anew", metadata: ["reason": "REBOOTSTRAP_REQUIRED"])
+            self.logger.notice("the cluster is looked up anew", metadata: [KafkaLogKey.reason: "REBOOTSTRAP_REQUIRED"])
             await self.forgetCluster()
             response = try await self.anyConnection().send(request, versions: versions)
         }
@@ -93,7 +93,8 @@ extension KafkaCluster {
             do {
                 if let topic = try await self.currentTopics([name])[name], topic.errorCode == .none { return topic }
             } catch let error as KafkaClientError {
-                self.logger.debug("old metadata goes on", metadata: ["topic": "\(name)", "reason": "\(error)"])
+                self.logger.debug(
+                    "old metadata goes on", metadata: [KafkaLogKey.topic: "\(name)", KafkaLogKey.reason: "\(error)"])
                 return known
             }
         }
@@ -134,7 +135,7 @@ extension KafkaCluster {
             do {
                 _ = try await self.currentTopics(names)
             } catch let error as KafkaClientError {
-                self.logger.debug("metadata could not be refreshed", metadata: ["reason": "\(error)"])
+                self.logger.debug("metadata could not be refreshed", metadata: [KafkaLogKey.reason: "\(error)"])
             }
         }
     }

@@ -25,6 +25,7 @@ public final class KafkaCluster: Sendable {
 
     let state = Mutex(State())
     let pool: ConnectionPool
+    let telemetry: ClientTelemetry
     let clock: any Clock<Duration>
     /// Tells the time since this cluster was made.
     let uptime: @Sendable () -> Duration
@@ -50,28 +51,30 @@ public final class KafkaCluster: Sendable {
         clock: any Clock<Duration>
     ) {
         self.init(
-            configuration, security: ConnectionSecurity(configuration.security), eventLoopGroup: eventLoopGroup,
-            logger: logger, clock: clock)
+            configuration, security: ConnectionSecurity(configuration.security),
+            telemetry: ClientTelemetry(configuration), eventLoopGroup: eventLoopGroup, logger: logger, clock: clock)
     }
 
     private init(
-        _ configuration: KafkaClusterConfiguration, security: ConnectionSecurity, eventLoopGroup: any EventLoopGroup,
-        logger: Logger, clock: any Clock<Duration>
+        _ configuration: KafkaClusterConfiguration, security: ConnectionSecurity, telemetry: ClientTelemetry,
+        eventLoopGroup: any EventLoopGroup, logger: Logger, clock: any Clock<Duration>
     ) {
         self.configuration = configuration
+        self.telemetry = telemetry
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.clock = clock
         self.uptime = clock.stopwatch()
         self.pool = ConnectionPool(
-            configuration, security: security, eventLoopGroup: eventLoopGroup, logger: logger, clock: clock)
+            configuration, security: security, metrics: telemetry.metrics, eventLoopGroup: eventLoopGroup,
+            logger: logger, clock: clock)
     }
 
     /// Another one like this, with connections of its own: what waits there does not hold up what is asked here.
     func sibling() -> KafkaCluster {
         KafkaCluster(
-            self.configuration, security: self.pool.security, eventLoopGroup: self.eventLoopGroup,
-            logger: self.logger, clock: self.clock)
+            self.configuration, security: self.pool.security, telemetry: self.telemetry,
+            eventLoopGroup: self.eventLoopGroup, logger: self.logger, clock: self.clock)
     }
 
     /// Gives `body` a cluster and closes its connections afterwards, however `body` ends.
@@ -149,7 +152,8 @@ public final class KafkaCluster: Sendable {
             self.configuration.retry.delay(afterAttempt: attempt, using: &state.generator)
         }
         guard let delay else { throw error }
-        self.logger.debug("will try again", metadata: ["reason": "\(error)", "attempt": "\(attempt)"])
+        self.logger.debug(
+            "will try again", metadata: [KafkaLogKey.reason: "\(error)", KafkaLogKey.attempt: "\(attempt)"])
         try await self.clock.sleep(for: delay)
     }
 }

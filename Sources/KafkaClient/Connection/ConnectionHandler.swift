@@ -243,7 +243,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.failure = error
         self.fate.end(error)
         self.idleTimer?.cancel()
-        self.logger.debug("connection ended", metadata: ["broker": "\(self.address)", "reason": "\(error)"])
+        self.logger.debug(
+            "connection ended", metadata: [KafkaLogKey.broker: "\(self.address)", KafkaLogKey.reason: "\(error)"])
         for waiter in self.pipeline.removeAll() { self.fail(waiter, error) }
         context.close(promise: nil)
     }

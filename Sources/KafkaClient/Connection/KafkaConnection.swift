@@ -58,7 +58,7 @@ public final class KafkaConnection: Sendable {
 
     static func connect(
         to address: BrokerAddress, configuration: KafkaConnectionConfiguration, security: ConnectionSecurity,
-        eventLoop: any EventLoop, logger: Logger
+        metrics: (any ClientMetrics)? = nil, eventLoop: any EventLoop, logger: Logger
     ) async throws -> KafkaConnection {
         do {
             try security.prepare()
@@ -73,7 +73,7 @@ public final class KafkaConnection: Sendable {
             }
             return try await self.establish(
                 on: channel, address: address, configuration: configuration, security: security, fate: fate,
-                logger: logger)
+                metrics: metrics, logger: logger)
         } catch let error as KafkaClientError {
             security.failed(error)
             throw error
@@ -109,14 +109,18 @@ public final class KafkaConnection: Sendable {
     /// Exchanges versions and logs in over a channel that has a `ConnectionHandler`, and closes it when that fails.
     static func establish(
         on channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration,
-        security: ConnectionSecurity = .plaintext, fate: ConnectionFate = ConnectionFate(), logger: Logger
+        security: ConnectionSecurity = .plaintext, fate: ConnectionFate = ConnectionFate(),
+        metrics: (any ClientMetrics)? = nil, logger: Logger
     ) async throws -> KafkaConnection {
-        let requests = RequestChannel(channel, address: address, configuration: configuration, fate: fate)
+        let requests = RequestChannel(
+            channel, address: address, configuration: configuration, fate: fate, metrics: metrics)
         do {
             let versions = try await VersionNegotiation(requests: requests).run().valueUnlessCancelled()
             let login = try await ConnectionLogin.begin(requests, versions: versions, security: security)
             logger.debug(
-                "connected", metadata: ["broker": "\(address)", "security": "\(security.configuration)"])
+                "connected",
+                metadata: [KafkaLogKey.broker: "\(address)", KafkaLogKey.security: "\(security.configuration)"])
+            if let metrics { channel.closeFuture.whenComplete { _ in metrics.disconnected(from: address) } }
             return KafkaConnection(requests, versions: versions, login: login)
         } catch {
             channel.close(promise: nil)

@@ -12,13 +12,15 @@ final class RequestChannel: Sendable {
     let address: BrokerAddress
     let configuration: KafkaConnectionConfiguration
     private let fate: ConnectionFate
+    private let metrics: (any ClientMetrics)?
     private let lastCorrelationID = Atomic<Int32>(0)
 
     init(
         _ channel: any Channel, address: BrokerAddress, configuration: KafkaConnectionConfiguration,
-        fate: ConnectionFate
+        fate: ConnectionFate, metrics: (any ClientMetrics)? = nil
     ) {
         self.channel = channel
+        self.metrics = metrics
         self.fate = fate
         self.address = address
         self.configuration = configuration
@@ -42,6 +44,22 @@ final class RequestChannel: Sendable {
                     .invalidRequest, "\(api.name) cannot be sent to \(self.address) in version \(version): \(error)",
                     cause: error))
             return
+        }
+        if let metrics = self.metrics {
+            let (address, start) = (self.address, self.channel.eventLoop.now)
+            let sentBytes = parts.reduce(0) { $0 + $1.readableBytes }
+            let eventLoop = self.channel.eventLoop
+            answer.futureResult.whenComplete { result in
+                var (receivedBytes, failure): (Int, (any Error)?) = (0, nil)
+                switch result {
+                case .success(let bytes): receivedBytes = bytes.readableBytes
+                case .failure(let error): failure = error
+                }
+                let measurement = RequestMeasurement(
+                    api: api, address: address, duration: .nanoseconds((eventLoop.now - start).nanoseconds),
+                    sentBytes: sentBytes, receivedBytes: receivedBytes)
+                metrics.requestEnded(measurement, error: failure)
+            }
         }
         let outgoing = OutgoingRequest(
             api: api, correlationID: correlationID, expectsAnswer: expectsAnswer, isLogin: isLogin, parts: parts,

@@ -52,13 +52,29 @@ final class Iteration: Sendable {
         self.consumer.handIsFree()
     }
 
+    private func report(_ delivery: Fetcher.Delivery) {
+        let telemetry = self.consumer.cluster.telemetry
+        let group = self.consumer.configuration.subscription.groupID
+        if let metrics = telemetry.metrics {
+            metrics.batchConsumed(
+                from: delivery.partition, group: group, recordCount: Int(delivery.batch.header.recordCount))
+            metrics.lagged(
+                delivery.partition, group: group, offsets: max(delivery.highWatermark - delivery.next, 0))
+        }
+        #if Tracing
+        telemetry.tracing?.received(ConsumedBatch(delivery), group: group)
+        #endif
+    }
+
     func next(
         isolation actor: isolated (any Actor)?, progress: RecordProgress?, remaining: Int64?
     ) async throws -> Fetcher.Delivery? {
         var remaining = remaining
         while true {
             switch self.consumer.ask(iteration: self.number, progress: progress, remaining: remaining) {
-            case .batch(let delivery): return delivery
+            case .batch(let delivery):
+                self.report(delivery)
+                return delivery
             case .end: return nil
             case .fail(let error): throw error
             case .wait:

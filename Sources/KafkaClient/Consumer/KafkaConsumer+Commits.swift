@@ -132,10 +132,16 @@ extension KafkaConsumer {
         }
         for request in requests { positions.merge(request.positions ?? [:]) { _, explicit in explicit } }
         var failure: (any Error)?
+        let startMs = self.now()
         do {
             try await self.send(positions, timeout: timeout)
         } catch {
             failure = error
+        }
+        if let groupID = self.configuration.subscription.groupID, !positions.isEmpty {
+            self.cluster.telemetry.metrics?.committed(
+                group: groupID, partitionCount: positions.count, after: .milliseconds(self.now() - startMs),
+                error: failure)
         }
         for request in requests {
             if let failure { request.waiter?.resume(throwing: failure) } else { request.waiter?.resume() }
@@ -143,7 +149,11 @@ extension KafkaConsumer {
         guard let failure, requests.isEmpty || requests.contains(where: { $0.waiter == nil }) else { return }
         let message = "committing offsets took too long, or was cut short by the end of the consumer"
         let error = failure as? KafkaClientError ?? KafkaClientError(.timedOut, message, cause: failure)
-        self.logger.warning("offsets were not committed", metadata: ["reason": "\(error)"])
+        self.logger.warning(
+            "offsets were not committed",
+            metadata: [
+                KafkaLogKey.group: "\(self.configuration.subscription.groupID ?? "")", KafkaLogKey.reason: "\(error)",
+            ])
         self.tell(.commitFailed(error))
     }
 

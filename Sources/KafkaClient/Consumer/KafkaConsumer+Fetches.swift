@@ -27,9 +27,11 @@ extension KafkaConsumer {
     private func carryOut(_ plan: Fetcher.Plan) async -> Bool {
         do {
             let connection = try await self.fetching.advertisedConnection(to: plan.broker)
+            let startMs = self.now()
             let answer = try await connection.fetch(
                 plan.entries.map(\.position), limits: self.limits(of: plan),
                 timeout: self.configuration.fetchMaxWait + self.cluster.configuration.connection.requestTimeout)
+            self.report(answer, of: plan, after: .milliseconds(self.now() - startMs))
             self.received(plan, answer)
             if answer.throttle > .zero {
                 try await self.clock.sleep(for: min(answer.throttle, Self.throttleMax))
@@ -41,13 +43,20 @@ extension KafkaConsumer {
                 return false
             }
             self.tell(.retrying(error))
-            self.logger.debug("will fetch again", metadata: ["broker": "\(plan.broker)", "reason": "\(error)"])
+            self.logger.debug(
+                "will fetch again", metadata: [KafkaLogKey.broker: "\(plan.broker)", KafkaLogKey.reason: "\(error)"])
             self.withState { $0.fetcher.failed(plan, nowMs: self.now(), using: &$0.generator) }
             return true
         } catch {
             // Cancelled: the consumer ends.
             return false
         }
+    }
+
+    private func report(_ answer: FetchAnswer, of plan: Fetcher.Plan, after duration: Duration) {
+        guard let metrics = self.cluster.telemetry.metrics else { return }
+        let bytes = answer.partitions.reduce(0) { $0 + $1.records.readableBytes }
+        metrics.fetched(from: plan.broker, bytes: bytes, after: duration)
     }
 
     private func limits(of plan: Fetcher.Plan) -> FetchLimits {

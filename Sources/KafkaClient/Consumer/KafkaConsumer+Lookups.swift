@@ -52,7 +52,7 @@ extension KafkaConsumer {
 
     private func putOff(_ partitions: [TopicPartition], _ error: KafkaClientError) {
         self.tell(.retrying(error))
-        self.logger.debug("will look up again", metadata: ["reason": "\(error)"])
+        self.logger.debug("will look up again", metadata: [KafkaLogKey.reason: "\(error)"])
         self.withState { state in
             for partition in partitions {
                 state.fetcher.postpone(partition, nowMs: self.now(), using: &state.generator)

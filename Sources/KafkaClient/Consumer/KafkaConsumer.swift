@@ -271,6 +271,9 @@ public final class KafkaConsumer: Sendable {
         }
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await self.lookUp() }
+            #if ServiceLifecycle
+            tasks.addTask { await self.closeOnGracefulShutdown() }
+            #endif
             if self.configuration.subscription.groupID != nil { tasks.addTask { await self.sendCommits() } }
             if case .group(let group) = self.configuration.subscription {
                 tasks.addTask { await self.sendHeartbeats(group.groupID) }

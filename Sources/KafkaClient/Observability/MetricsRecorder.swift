@@ -162,13 +162,9 @@ final class MetricsRecorder: ClientMetrics {
         )
     }
 
-    /// Kafka's name of an error where there is one, otherwise this library's: few enough for a dimension.
+    /// Nothing where nothing failed.
     private static func errorType(_ error: (any Error)?) -> Dimension {
-        guard let error else { return .none }
-        guard let error = error as? KafkaClientError else {
-            return Dimension("error.type", error is CancellationError ? "cancelled" : "_OTHER")
-        }
-        return Dimension("error.type", error.errorCode?.name ?? error.code.description)
+        Dimension("error.type", error.map { ErrorKind.name(of: $0) })
     }
 
     // MARK: Instruments

@@ -53,7 +53,9 @@ struct BrokerWriter: Sendable {
         var slots: [Int] = []
         for part in request.parts {
             do throws(RecordError) {
+                let isRepeated = part.batch.isEncoded
                 let batch = try part.batch.encode(part.stamp, using: compressor)
+                self.report(batch, of: part.partition, isRepeated: isRepeated)
                 parts.append(.init(partition: part.partition, topicID: part.topicID, batch: batch))
                 slots.append(part.slot)
             } catch {
@@ -73,6 +75,16 @@ struct BrokerWriter: Sendable {
             // Cancelled: the producer ends, and nobody waits for the answer.
             let ended = KafkaClientError(.connectionClosed, "the producer ended", cause: error)
             self.report(request.id, answers, otherwise: .unsent(ended))
+        }
+    }
+
+    private func report(_ batch: RecordBatch, of partition: TopicPartition, isRepeated: Bool) {
+        guard let metrics = self.cluster.telemetry.metrics else { return }
+        let recordCount = Int(batch.header.recordCount)
+        if isRepeated {
+            metrics.batchRetried(partition, recordCount: recordCount)
+        } else {
+            metrics.batchSent(to: partition, recordCount: recordCount, bytes: batch.bytes.readableBytes)
         }
     }
 

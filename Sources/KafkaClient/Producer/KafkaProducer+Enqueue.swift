@@ -12,7 +12,12 @@ extension KafkaProducer {
     ///
     /// Throws as ``enqueue(_:)`` and `ProduceHandle/metadata` do.
     public nonisolated(nonsending) func send(_ record: ProducerRecord) async throws -> RecordMetadata {
-        try await self.enqueue(record).metadata
+        #if Tracing
+        if let tracing = self.cluster.telemetry.tracing {
+            return try await tracing.sending(record) { try await self.place($0).metadata }
+        }
+        #endif
+        return try await self.place(record).metadata
     }
 
     /// Puts a record into the batch of its partition. Returns at once, unless there is no memory left, or the topic is
@@ -26,7 +31,14 @@ extension KafkaProducer {
     /// used. And `CancellationError` when the task is cancelled while it is suspended. The record is not enqueued then.
     @discardableResult
     public nonisolated(nonsending) func enqueue(_ record: ProducerRecord) async throws -> ProduceHandle {
-        if let handle = try self.tryEnqueue(record) { return handle }
+        #if Tracing
+        if let tracing = self.cluster.telemetry.tracing { return try await self.place(tracing.created(record)) }
+        #endif
+        return try await self.place(record)
+    }
+
+    private nonisolated(nonsending) func place(_ record: ProducerRecord) async throws -> ProduceHandle {
+        if let handle = try self.tryPlace(record) { return handle }
         return try await self.enqueueWaiting(record)
     }
 
@@ -36,6 +48,13 @@ extension KafkaProducer {
     /// Nil when there is no memory left, when others wait for it, or when the topic or the partition is not known yet. Throws
     /// `KafkaClientError`: `closed` and `recordTooLarge`, and `invalidRequest` for a record that cannot be encoded.
     public func tryEnqueue(_ record: ProducerRecord) throws(KafkaClientError) -> ProduceHandle? {
+        #if Tracing
+        if let tracing = self.cluster.telemetry.tracing { return try self.tryPlace(tracing.created(record)) }
+        #endif
+        return try self.tryPlace(record)
+    }
+
+    private func tryPlace(_ record: ProducerRecord) throws(KafkaClientError) -> ProduceHandle? {
         guard let topic = self.topics[record.topic] else { return nil }
         let size = try self.size(of: record)
         let timestamp = record.timestamp ?? self.clock.timestamp
@@ -122,6 +141,10 @@ extension KafkaProducer {
     private nonisolated(nonsending) func waitForRoom(_ bytes: Int, _ record: ProducerRecord) async throws {
         let room = self.pool.room
         let waiter = room.wait(for: bytes)
+        let startMs = self.clock.nowMs()
+        defer {
+            self.cluster.telemetry.metrics?.bufferWaited(.milliseconds(self.clock.nowMs() - startMs))
+        }
         self.pool.signals.post(.sendEverything)
         let (limit, total, topic) = (self.configuration.maxBlock, room.total, record.topic)
         do {

@@ -67,6 +67,13 @@ final class OutgoingBatch: Sendable {
         }
     }
 
+    /// It was encoded before, and so it is most likely sent again.
+    var isEncoded: Bool {
+        self.content.withLock { content in
+            if case .encoded = content { true } else { false }
+        }
+    }
+
     /// Frees the bytes.
     func discard() { self.content.withLock { $0 = .none } }
 

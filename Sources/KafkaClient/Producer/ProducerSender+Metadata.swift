@@ -75,7 +75,7 @@ extension ProducerSender {
     func leadersKnown(_ names: [String], _ result: Result<[TopicDescription], KafkaClientError>) {
         switch result {
         case .failure(let error):
-            self.cluster.logger.debug("leaders are not known", metadata: ["reason": "\(error)"])
+            self.cluster.logger.debug("leaders are not known", metadata: [KafkaLogKey.reason: "\(error)"])
         case .success(let topics):
             for topic in topics where names.contains(topic.name) {
                 if topic.errorCode == .none {

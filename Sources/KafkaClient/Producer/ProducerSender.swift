@@ -177,11 +177,17 @@ final class ProducerSender {
         for outcome in self.machine.takeOutcomes() {
             switch outcome {
             case .written(let batch, let baseOffset, let logAppendTime):
+                self.report(batch, error: nil)
                 self.pool.finish(batch, .written(baseOffset: baseOffset, logAppendTime: logAppendTime))
             case .failed(let batch, let reason, let mayBeWritten):
                 let error = self.error(reason, mayBeWritten: mayBeWritten, batch.owner.partition)
                 self.cluster.logger.debug(
-                    "records failed", metadata: ["count": "\(batch.records.count)", "reason": "\(error)"])
+                    "records failed",
+                    metadata: [
+                        KafkaLogKey.partition: "\(batch.owner.partition)",
+                        KafkaLogKey.records: "\(batch.records.count)", KafkaLogKey.reason: "\(error)",
+                    ])
+                self.report(batch, error: error)
                 self.pool.finish(batch, .failed(error))
             case .split(let slot, let order, let batch):
                 let halves = batch.halves(self.pool.options) ?? []
@@ -189,6 +195,14 @@ final class ProducerSender {
                 self.machine.replace(order, of: slot, with: parts)
             }
         }
+    }
+
+    private func report(_ batch: OutgoingBatch, error: KafkaClientError?) {
+        guard let metrics = self.cluster.telemetry.metrics else { return }
+        metrics.batchEnded(
+            batch.owner.partition, recordCount: batch.records.count,
+            after: .milliseconds(self.clock.nowMs() - batch.owner.createdMs), error: error)
+        metrics.bufferUsed(bytes: self.pool.room.taken)
     }
 
     // MARK: Sending
