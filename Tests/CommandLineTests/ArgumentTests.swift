@@ -128,14 +128,25 @@ import Testing
             "weighted", "--weight", "0", "--from", "end")
         let configuration = try command.groupOptions.configuration(
             group: "payments", topics: command.topics, from: command.from)
-        #expect(configuration.groupID == "payments")
-        #expect(configuration.topics == .names(["a", "b"]))
-        #expect(configuration.instanceID == "pod-1")
-        #expect(configuration.assignor == "weighted")
-        #expect(configuration.weight == 0)
+        let member = try Self.member(configuration)
+        #expect(member.groupID == "payments")
+        #expect(member.topics == .names(["a", "b"]))
+        #expect(member.instanceID == "pod-1")
+        guard case .consumer(assignor: "weighted", weight: 0) = member.protocol else {
+            Issue.record("the protocol is \(member.protocol)")
+            return
+        }
         #expect(configuration.offsetReset == .latest)
         let regex = try self.parse(ConsumeCommand.self, "consume", "a.*", "--group", "g", "--regex").groupOptions
-        #expect(try regex.configuration(group: "g", topics: ["a.*"], from: .beginning).topics == .regex("a.*"))
+        let pattern = try Self.member(regex.configuration(group: "g", topics: ["a.*"], from: .beginning))
+        #expect(pattern.topics == .regex("a.*"))
+    }
+
+    private static func member(_ configuration: KafkaConsumerConfiguration) throws -> ConsumerGroupConfiguration {
+        guard case .group(let member) = configuration.subscription else {
+            throw ValidationError("not a member of a group: \(configuration.subscription)")
+        }
+        return member
     }
 
     @Test(

@@ -109,8 +109,8 @@ import Testing
 
     // MARK: Resetting
 
-    private static func reset(_ target: OffsetTarget, old: Int64?, found: Int64? = nil) -> OffsetReset.Row? {
-        var reset = OffsetReset()
+    private static func reset(_ target: OffsetTarget, old: Int64?, found: Int64? = nil) -> PlannedReset.Row? {
+        var reset = PlannedReset()
         reset.add(
             Self.partition(0), target, old: old.map { Offset($0) }, earliest: 10, latest: 100,
             found: found.map { Offset($0) })
@@ -146,7 +146,7 @@ import Testing
 
     @Test("only what changes is committed, and the table shows old and new")
     func resetTable() {
-        var reset = OffsetReset()
+        var reset = PlannedReset()
         reset.add(Self.partition(0), .earliest, old: 10, earliest: 10, latest: 20, found: nil)
         reset.add(Self.partition(1), .earliest, old: 15, earliest: 10, latest: 20, found: nil)
         reset.add(Self.partition(2), .earliest, old: nil, earliest: 0, latest: 20, found: nil)

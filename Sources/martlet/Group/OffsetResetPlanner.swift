@@ -13,7 +13,7 @@ struct OffsetResetPlanner {
     let selections: [PartitionSelection]?
     let target: OffsetTarget
 
-    func plan() async throws -> OffsetReset {
+    func plan() async throws -> PlannedReset {
         try await self.refuseMembers()
         let committed = try await self.committed()
         let partitions = try await self.partitions(committed)
@@ -21,7 +21,7 @@ struct OffsetResetPlanner {
         async let latest = self.offsets(.latest, of: partitions)
         async let found = self.offsets(self.target.specification, of: partitions)
         let bounds = try await (earliest: earliest, latest: latest, found: found)
-        var reset = OffsetReset()
+        var reset = PlannedReset()
         for partition in partitions {
             let old = committed[partition]
             do {

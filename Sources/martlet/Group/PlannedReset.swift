@@ -21,7 +21,7 @@ enum OffsetTarget: Hashable, Sendable {
 }
 
 /// What `martlet group reset-offsets` does to each partition.
-struct OffsetReset {
+struct PlannedReset {
     struct Row: Equatable {
         var partition: TopicPartition
         /// What is committed now.
