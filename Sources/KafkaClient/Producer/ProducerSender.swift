@@ -143,6 +143,8 @@ final class ProducerSender {
         }
         if self.pool.room.isExhausted || self.state == .closing { self.due.formUnion(self.lanes.indices) }
         self.machine.expire(nowMs: nowMs)
+        // Parts of a batch that was too large can go at once.
+        self.settle()
         repeat {
             for request in self.machine.drain(nowMs: nowMs) { self.dispatch(request, in: &group) }
             self.settle()

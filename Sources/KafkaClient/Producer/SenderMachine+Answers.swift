@@ -166,8 +166,9 @@ extension SenderMachine {
         self.activate(index)
     }
 
-    private func place(of batch: Batch, in queue: CircularBuffer<Batch>) -> CircularBuffer<Batch>.Index {
-        queue.firstIndex { $0.order > batch.order } ?? queue.endIndex
+    /// How many batches of the queue come before this one.
+    private func place(of batch: Batch, in queue: CircularBuffer<Batch>) -> Int {
+        queue.prefix { $0.order < batch.order }.count
     }
 
     mutating func fail(_ batch: Batch, of index: Int, _ reason: Reason) {

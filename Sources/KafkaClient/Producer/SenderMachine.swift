@@ -208,7 +208,10 @@ struct SenderMachine<Token: Sendable>: Sendable {
         _ order: Order, of index: Int, with parts: [(token: Token, recordCount: Int32, byteCount: Int)]
     ) {
         guard let position = self.partitions[index].queue.firstIndex(where: { $0.order == order }) else { return }
-        let whole = self.partitions[index].queue.remove(at: position)
+        let whole = self.partitions[index].queue[position]
+        let distance = self.partitions[index].queue.distance(
+            from: self.partitions[index].queue.startIndex, to: position)
+        self.partitions[index].queue.remove(at: position)
         guard !parts.isEmpty else {
             self.fail(whole, of: index, .refused(.messageTooLarge, message: nil))
             return
@@ -217,8 +220,7 @@ struct SenderMachine<Token: Sendable>: Sendable {
         part.isSplitting = false
         for (offset, (token, recordCount, byteCount)) in parts.enumerated() {
             (part.token, part.recordCount, part.byteCount) = (token, recordCount, byteCount)
-            let place = self.partitions[index].queue.index(position, offsetBy: offset)
-            self.partitions[index].queue.insert(part, at: place)
+            self.partitions[index].queue.insert(part, at: distance + offset)
             part.order.firstRecord += recordCount
             if let stamp = part.stamp { part.stamp?.sequence = Self.sequence(stamp.sequence, plus: recordCount) }
         }
@@ -243,6 +245,21 @@ struct SenderMachine<Token: Sendable>: Sendable {
         // How long it goes on is up to the delivery time-out.
         policy.attemptsMax = Int.max
         return policy.delay(afterAttempt: max(failures, 1), using: &self.generator)?.milliseconds ?? 0
+    }
+}
+
+extension CircularBuffer {
+    /// Inserts an element so that it is the one at `distance` from the first. Linear in the length.
+    ///
+    /// By distance, since an index of the buffer is good only until it changes.
+    mutating func insert(_ element: Element, at distance: Int) {
+        self.append(element)
+        var position = self.count - 1
+        while position > distance {
+            self.swapAt(
+                self.index(self.startIndex, offsetBy: position - 1), self.index(self.startIndex, offsetBy: position))
+            position -= 1
+        }
     }
 }
 
