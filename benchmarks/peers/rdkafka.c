@@ -195,7 +195,9 @@ static void consume(const char *brokers, const char *name, int64_t records, char
     int64_t count = 0, bytes = 0;
     begin();
     while (count < records) {
-        ssize_t got = rd_kafka_consume_batch_queue(queue, TIMEOUT_MS, messages, BATCH_MAX);
+        // It waits until there are as many as were asked for.
+        size_t wanted = records - count < BATCH_MAX ? (size_t)(records - count) : BATCH_MAX;
+        ssize_t got = rd_kafka_consume_batch_queue(queue, TIMEOUT_MS, messages, wanted);
         if (got <= 0) fail("consume", "nothing came");
         for (ssize_t i = 0; i < got; i++) {
             if (!messages[i]->err) {
