@@ -22,7 +22,7 @@ import UserService
     let fleet: Fleet
     let ledger = Ledger()
     let cluster: KafkaCluster
-    let http = HTTPClient.shared
+    let http = HTTPClient.impatient()
 
     static func main() async {
         let options: Options
@@ -35,8 +35,11 @@ import UserService
         do {
             let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
             let fleet = try Fleet(options)
-            let isRight = await Demo(options, fleet).run(until: signals)
+            let demo = Demo(options, fleet)
+            let isRight = await demo.run(until: signals)
             let isOrderly = await fleet.stop()
+            await demo.cluster.close()
+            try await demo.http.shutdown()
             say(isRight && isOrderly ? "all is right" : "something is wrong: the logs are in \(fleet.folder.path)")
             if isRight && isOrderly { try? FileManager.default.removeItem(at: fleet.folder) }
             exit(isRight && isOrderly ? 0 : 1)

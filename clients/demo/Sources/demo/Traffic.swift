@@ -54,7 +54,7 @@ struct Traffic: Sendable {
         guard let replica = self.fleet.users.randomElement(using: &generator),
             let (status, data) = await self.send("POST", replica.url("/users"), body), status == 201,
             let user = try? JSONDecoder().decode(User.self, from: data)
-        else { return self.ledger.failed() }
+        else { return self.failed() }
         self.ledger.signedUp(user.id)
     }
 
@@ -62,7 +62,7 @@ struct Traffic: Sendable {
         guard let replica = self.fleet.users.randomElement(using: &generator),
             let (status, _) = await self.send(
                 "PATCH", replica.url("/users/\(user)"), #"{"name":"User \#(number % 10_000)"}"#), status == 200
-        else { return self.ledger.failed() }
+        else { return self.failed() }
     }
 
     private func place(for user: UUID, using generator: inout SeededGenerator) async {
@@ -70,10 +70,10 @@ struct Traffic: Sendable {
         let body = #"{"userID":"\#(user)","item":"tea","amountCents":\#(cents)}"#
         guard let replica = self.fleet.orders.randomElement(using: &generator),
             let (status, data) = await self.send("POST", replica.url("/orders"), body)
-        else { return self.ledger.failed() }
+        else { return self.failed() }
         // 409: the order service has not heard of this user yet.
         guard status == 201, let order = try? JSONDecoder().decode(Order.self, from: data) else {
-            return status == 409 ? () : self.ledger.failed()
+            return status == 409 ? () : self.failed()
         }
         self.ledger.placed(order.id)
     }
@@ -86,8 +86,13 @@ struct Traffic: Sendable {
             let (status, _) = await self.send("POST", replica.url("/orders/\(order.id)/\(step)"), nil),
             // 409: done before, by a request whose answer got lost.
             status == 200 || status == 409
-        else { return self.ledger.failed() }
+        else { return self.failed() }
         self.ledger.advanced(order.id, to: order.stage + 1)
+    }
+
+    /// A request that was under way at the end is none that failed.
+    private func failed() {
+        if !Task.isCancelled { self.ledger.failed() }
     }
 
     /// Nil when there is no answer.
@@ -97,6 +102,13 @@ struct Traffic: Sendable {
 }
 
 extension HTTPClient {
+    /// A client that takes a refused connection for an answer: who was killed does not come back for seconds.
+    static func impatient() -> HTTPClient {
+        var configuration = Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(configuration: configuration)
+    }
+
     /// Status and body of the answer, nil when there is none.
     func ask(_ method: String, _ url: String, _ body: String? = nil) async -> (status: UInt, body: Data)? {
         var request = HTTPClientRequest(url: url)

@@ -73,7 +73,7 @@ struct TwoServices: Sendable {
         configuration.port = 0
         configuration.database = "\(self.folder)/\(service).sqlite"
         configuration.replica = replica
-        configuration.logLevel = .error
+        configuration.logLevel = .critical
         configuration.retryPlan = RetryPlan(delays: [.milliseconds(100), .milliseconds(200)])
         return configuration
     }

@@ -110,7 +110,7 @@ import Testing
                 KnownUsers.registerMigrations(&migrator)
             }
             let users = KnownUsers(database)
-            let id = try #require(UUID(uuidString: try #require(self.ada["id"])))
+            let id = try #require(UUID(uuidString: self.ada["id"] ?? ""))
             func event(_ name: String, at seconds: Double) throws -> Event {
                 var data = self.ada
                 data["name"] = name

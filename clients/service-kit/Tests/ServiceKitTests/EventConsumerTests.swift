@@ -159,11 +159,13 @@ import Testing
     @Test("while the database is busy nothing is lost and nothing is blamed on events")
     func busy() async throws {
         let isBusy = Mutex(true)
+        let attempts = Mutex(0)
         try await self.withConsumers(handler: { _, _ in
+            attempts.withLock { $0 += 1 }
             if isBusy.withLock({ $0 }) { throw DatabaseError(resultCode: .SQLITE_BUSY) }
         }) { parts in
             try await parts.send([Self.text(try Self.event("patient"))])
-            try await eventually("it was tried") { true }
+            try await eventually("it was tried some times") { attempts.withLock { $0 >= 3 } }
             isBusy.withLock { $0 = false }
             try await eventually("it is handled") { try await parts.handled() == ["patient"] }
             #expect(try await readAll("things.g.retry", parts.cluster).isEmpty)

@@ -7,6 +7,7 @@ import KafkaClient
 import Logging
 import NIOCore
 import ServiceLifecycle
+import Tracing
 
 /// Publishes what is in the outbox: in the order of the rows, each at least once.
 ///
@@ -95,7 +96,7 @@ public struct OutboxRelay: Service {
         var handles: [ProduceHandle] = []
         var failure: (any Error)?
         do {
-            for row in rows { handles.append(try await self.producer.enqueue(ProducerRecord(row))) }
+            for row in rows { handles.append(try await self.enqueue(row)) }
         } catch {
             failure = error
         }
@@ -107,6 +108,13 @@ public struct OutboxRelay: Service {
             }
         }
         return (rows[..<handles.count], failure)
+    }
+
+    /// In the trace of the request that the event comes from, and not in one of the relay's own.
+    private func enqueue(_ row: OutboxRow) async throws -> ProduceHandle {
+        try await InstrumentationContext.withValue(Traceparent.context(row.traceparent)) {
+            try await self.producer.enqueue(ProducerRecord(row))
+        }
     }
 
     /// Keeps the lease while `body` waits for the broker. When it is lost all the same (this replica was frozen for
