@@ -9,6 +9,7 @@ import MartletTestKit
 import ServiceKitTesting
 import ServiceLifecycle
 import Testing
+import Tracing
 
 @testable import ServiceKit
 
@@ -110,6 +111,24 @@ import Testing
             }
             #expect(try await self.ids(cluster).count == 51)
             #expect(await relay.problem() == nil)
+        }
+    }
+
+    @Test("the trace of a request goes on in the event that it led to, through the outbox")
+    func trace() async throws {
+        try await self.withParts { database, cluster in
+            try await withTracer(LogTracer(service: "test") { _ in }) {
+                let traceID = try await withSpan("POST /things") { span in
+                    try await database.write { try Outbox().add(Event("t", about: "s", data: 1), to: "things", in: $0) }
+                    return span.context.traceparent?.traceID
+                }
+                try await KafkaProducer.withProducer(cluster.configuration) { producer in
+                    try await self.relay("a", database, producer).publish()
+                }
+                let record = try #require(try await readAll("things", cluster).first)
+                let header = record.header(EventHeaders.traceparent) ?? ""
+                #expect(traceID != nil && Traceparent(header)?.traceID == traceID)
+            }
         }
     }
 
