@@ -155,7 +155,8 @@ let package = Package(
         ),
 
         // Drives the client as benchmarks/peers drive librdkafka; see benchmarks/README.md.
-        .executableTarget(name: "client-bench", dependencies: ["KafkaClient", nioCore], path: "benchmarks/client-bench"),
+        .executableTarget(
+            name: "client-bench", dependencies: ["KafkaClient", nioCore], path: "benchmarks/client-bench"),
 
         // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
         .executableTarget(name: "wiregen"),

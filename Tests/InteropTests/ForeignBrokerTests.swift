@@ -64,7 +64,8 @@ extension Interop {
                 let sent = try await broker.run(
                     .confluent,
                     [
-                        "do": "produce_sequence", "topic": "theirs", "partitions": .number(Self.partitions), "size": 100,
+                        "do": "produce_sequence", "topic": "theirs", "partitions": .number(Self.partitions),
+                        "size": 100,
                         "count": .number(count),
                     ],
                     bootstrap: bootstrap)

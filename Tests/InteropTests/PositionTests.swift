@@ -107,7 +107,9 @@ extension Interop {
             }
         }
 
-        @Test("an offset outside the log is OFFSET_OUT_OF_RANGE, also after DeleteRecords", arguments: Library.recordClients)
+        @Test(
+            "an offset outside the log is OFFSET_OUT_OF_RANGE, also after DeleteRecords",
+            arguments: Library.recordClients)
         func outOfRange(library: Library) async throws {
             try await self.withRecords { broker in
                 let deleted = try await broker.run(

@@ -61,7 +61,8 @@ extension Interop {
                 try await broker.start()
                 #expect(try await broker.finish(broker.begin(.kafkaPython, state)) == before)
                 for reader in Client.allCases {
-                    let read = try await broker.consume(reader, "kept", from: [0: 0, 1: 0, 2: 0], count: 300 * Client.allCases.count)
+                    let read = try await broker.consume(
+                        reader, "kept", from: [0: 0, 1: 0, 2: 0], count: 300 * Client.allCases.count)
                     let expected = sorted.splitByPartition.flatMap { part in Client.allCases.flatMap { _ in part } }
                     #expect(read.map(\.content) == expected, "read by \(reader)")
                 }

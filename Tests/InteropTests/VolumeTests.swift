@@ -8,7 +8,9 @@ extension Interop {
     @Suite("Many records and large ones") struct VolumeTests {
         private static let largeBytes = 8 * 1024 * 1024
 
-        @Test("100,000 idempotent records over four partitions arrive once and in order", arguments: Library.recordClients)
+        @Test(
+            "100,000 idempotent records over four partitions arrive once and in order", arguments: Library.recordClients
+        )
         func idempotentSequence(producer: Library) async throws {
             try await withBroker { broker in
                 let count = 100_000
