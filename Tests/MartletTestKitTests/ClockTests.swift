@@ -11,14 +11,17 @@ import Testing
 @Suite struct ClockTests {
     @Test("members are out of their group when the session is over that the test has pass", arguments: MartletTime.both)
     func sessions(time: MartletTime) async throws {
-        let configuration = MartletConfiguration(topics: ["t"], time: time)
+        // Long enough that nothing of it is used up by the test itself, where time passes.
+        let session = ["group.consumer.max.session.timeout.ms", "group.consumer.session.timeout.ms"]
+        let configs = Dictionary(uniqueKeysWithValues: session.map { ($0, "3600000") })
+        let configuration = MartletConfiguration(configs: configs, topics: ["t"], time: time)
         try await withMartlet(configuration) { martlet in
             try await martlet.withConnection { connection in
                 let joined = try await connection.heartbeat(group: "g", member: "m", epoch: 0)
-                await martlet.clock.advance(by: .seconds(40))
+                await martlet.clock.advance(by: .seconds(1800))
                 let alive = try await connection.heartbeat(group: "g", member: "m", epoch: joined.memberEpoch)
                 #expect(alive.errorCode == 0)
-                await martlet.clock.advance(by: .seconds(50))
+                await martlet.clock.advance(by: .seconds(3700))
                 let expired = try await connection.heartbeat(group: "g", member: "m", epoch: joined.memberEpoch)
                 #expect(expired.errorCode == ErrorCode.unknownMemberID.rawValue)
             }

@@ -85,9 +85,18 @@ extension KafkaConsumer {
     private func lost(_ partitions: [TopicPartition], _ error: KafkaClientError) {
         self.interrupt { _ in }
         self.handIsFree()
+        self.forgetLag(of: partitions)
         self.logger.warning(
             "the group took the partitions away", metadata: ["count": "\(partitions.count)", "reason": "\(error)"])
         self.tell(partitions.isEmpty ? .retrying(error) : .lost(partitions, error))
+    }
+
+    /// How far these are behind is somebody else's to tell from now on.
+    func forgetLag(of partitions: [TopicPartition]) {
+        guard let metrics = self.cluster.telemetry.metrics else { return }
+        for partition in partitions {
+            metrics.lagEnded(partition, group: self.configuration.subscription.groupID)
+        }
     }
 
     // MARK: The assignment
@@ -97,6 +106,7 @@ extension KafkaConsumer {
     func carryOutAssignments(_ group: ConsumerGroupConfiguration) async {
         for await reconciliation in self.assignments {
             let number = reconciliation.number
+            let startMs = self.now()
             guard self.withState({ $0.group?.membership.isUnderWay(number) ?? false }) else { continue }
             if !reconciliation.revoked.isEmpty { await self.giveUp(reconciliation.revoked, group) }
             guard !Task.isCancelled else { return }
@@ -109,6 +119,8 @@ extension KafkaConsumer {
             self.beginNamed()
             self.membershipWaker.wake()
             self.lookupWaker.wake()
+            self.cluster.telemetry.metrics?.rebalanced(
+                group: group.groupID, after: .milliseconds(self.now() - startMs))
         }
     }
 
@@ -131,6 +143,7 @@ extension KafkaConsumer {
             state.remove(named)
             return revoked.sorted()
         }
+        self.forgetLag(of: revoked)
         if !revoked.isEmpty { self.tell(.revoked(revoked)) }
     }
 

@@ -223,13 +223,18 @@ public final class KafkaConsumer: Sendable {
     }
 
     func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?) -> ConsumerState.Ask {
-        let (answer, hadHand, joins) = self.withState { state in
-            let hadHand = state.hand != nil
-            let answer = state.ask(
-                iteration: iteration, progress: progress, remaining: remaining, nowMs: self.now())
-            return (answer, hadHand, state.group?.ask() ?? false)
+        let (answer, done, joins) = self.withState { state in
+            let nowMs = self.now()
+            let done = state.hand.map { (partition: $0.delivery.partition, ms: nowMs - state.lastAskMs) }
+            let answer = state.ask(iteration: iteration, progress: progress, remaining: remaining, nowMs: nowMs)
+            return (answer, done, state.group?.ask() ?? false)
         }
-        if hadHand { self.handIsFree() }
+        if let done {
+            self.handIsFree()
+            self.cluster.telemetry.metrics?.batchProcessed(
+                from: done.partition, group: self.configuration.subscription.groupID, after: .milliseconds(done.ms),
+                error: nil)
+        }
         if joins { self.membershipWaker.wake() }
         return answer
     }
@@ -319,6 +324,7 @@ public final class KafkaConsumer: Sendable {
         await self.commitFinally()
         if case .group = self.configuration.subscription {
             let held = self.withState { $0.fetcher.partitions.keys.sorted() }
+            self.forgetLag(of: held)
             if !held.isEmpty { self.tell(.revoked(held)) }
         }
         await self.leaveGroup()
