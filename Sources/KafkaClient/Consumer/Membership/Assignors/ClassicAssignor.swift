@@ -21,8 +21,8 @@ public protocol ClassicAssignor: Sendable {
     /// by the library, until its owner has given it up.
     var isCooperative: Bool { get }
 
-    /// What a member tells the leader beside its subscription, in bytes that only assignors of this name understand;
-    /// nil, as long as it is not implemented, for nothing.
+    /// What a member tells the leader beside its subscription, in bytes that only assignors of this name understand; nil
+    /// for nothing, which is the default.
     func userData(of member: ClassicMemberHistory) -> ByteBuffer?
 
     /// Shares out. The result has the partitions of each member, by member id; members that are left out get nothing.

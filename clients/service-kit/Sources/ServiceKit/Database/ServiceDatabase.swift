@@ -11,6 +11,7 @@ public enum ServiceDatabase {
     public static let busyTimeout: TimeInterval = 5
     /// How often opening is tried: replicas that start together race for the migrations, and who loses looks again.
     static let openingAttempts = 20
+    static let openingPause = Duration.milliseconds(100)
 
     /// Opens the database at `path`, makes it if there is none, and brings its tables up to date: first those of this
     /// kit, then those that `migrations` registers.
@@ -20,15 +21,14 @@ public enum ServiceDatabase {
         var migrator = DatabaseMigrator()
         Self.registerOwnTables(&migrator)
         migrations(&migrator)
-        for attempt in 1... {
+        for _ in 1..<Self.openingAttempts {
             do {
                 return try Self.open(at: path, migrator)
-            } catch let error as DatabaseError where attempt < Self.openingAttempts {
-                _ = error
-                try await Task.sleep(for: .milliseconds(100))
+            } catch is DatabaseError {
+                try await Task.sleep(for: Self.openingPause)
             }
         }
-        fatalError("unreachable: the loop above has no end")
+        return try Self.open(at: path, migrator)
     }
 
     private static func open(at path: String, _ migrator: DatabaseMigrator) throws -> DatabasePool {
