@@ -231,7 +231,8 @@ extension GroupOffset {
         self.metadata = entry.metadata ?? ""
         if entry.offsetLag >= 0 {
             self.lag = entry.offsetLag
-            self.endOffset = self.offset + entry.offsetLag
+            let (end, isTooLarge) = entry.committedOffset.addingReportingOverflow(entry.offsetLag)
+            self.endOffset = isTooLarge ? nil : Offset(end)
         }
         if entry.timeLagMs >= 0 { self.timeLag = .milliseconds(entry.timeLagMs) }
     }

@@ -59,7 +59,7 @@ final class Iteration: Sendable {
             metrics.batchConsumed(
                 from: delivery.partition, group: group, recordCount: Int(delivery.batch.header.recordCount))
             metrics.lagged(
-                delivery.partition, group: group, offsets: max(delivery.highWatermark - delivery.next, 0))
+                delivery.partition, group: group, offsets: delivery.lag)
         }
         #if Tracing
         telemetry.tracing?.received(ConsumedBatch(delivery), group: group)

@@ -254,3 +254,8 @@ struct Fetcher: Sendable {
         self.chargedBytes -= charge.bytes
     }
 }
+
+extension Fetcher.Delivery {
+    /// How many offsets lie behind this batch. What a broker calls the end may be any number.
+    var lag: Int64 { self.highWatermark > self.next ? self.highWatermark &- self.next : 0 }
+}
