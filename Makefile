@@ -20,6 +20,10 @@ PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 # The interop tests start the broker that was built beside them, unless MARTLET names another one, and run the Python
 # clients of the virtual environment.
 export MARTLET_PYTHON := $(PYTHON_ENVIRONMENT)/bin/python
+export SWIFT
+# SwiftPM before 6.4 hands the names of the enabled traits to the compiler in the order of a set: without this each build
+# would be a new one of everything (swiftlang/swift-package-manager#10525).
+export SWIFT_DETERMINISTIC_HASHING := 1
 
 # Everything that people write. Generated Swift is as wiregen writes it, and `make check-generated` looks after it.
 SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -name '*.swift' \
@@ -44,31 +48,31 @@ build: ## Install missing system libraries and build `martlet` for release.
 test: ## Run all tests, interop with other clients among them.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
-	$(SWIFT) test $(ARGS)
+	scripts/run-tests $(ARGS)
 
 interop: build ## Run the interop tests against the release build of the broker.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
-		$(SWIFT) test --filter InteropTests $(ARGS)
+		scripts/run-tests --filter InteropTests $(ARGS)
 
 soak: build ## Kill the release build CYCLES (200) times under load and account for every record; SEED repeats a run.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
-		$(SWIFT) test --filter KillTests $(ARGS)
+		scripts/run-tests --filter KillTests $(ARGS)
 
 rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUNDS (3) times for each KIND of client.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
-		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(SWIFT) test --filter Interop/GroupTests $(ARGS)
+		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" scripts/run-tests --filter Interop/GroupTests $(ARGS)
 
 # The debug build of `make test`, which runs the first 200 seeds: it checks more, and building an optimised one takes as
 # long as ten thousand seeds.
 sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repeats one.
 	@scripts/install-libraries test
-	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) $(SWIFT) test --filter GroupSimulationTests $(ARGS)
+	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) scripts/run-tests --filter GroupSimulationTests $(ARGS)
 
 stranger: build ## Make a new package with the README's lines, see what it fetches, build it, run it against the broker.
 	@scripts/try-as-stranger "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet"
@@ -91,7 +95,7 @@ check-generated: ## Fail if the generated Swift is not what the schemas say.
 
 fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
 	@scripts/install-libraries test
-	FUZZ_SECONDS=$(SECONDS) $(SWIFT) test --filter FuzzTests $(ARGS)
+	FUZZ_SECONDS=$(SECONDS) scripts/run-tests --filter FuzzTests $(ARGS)
 
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench
@@ -121,7 +125,7 @@ demo: build ## Run a broker and three replicas of each service of clients/, with
 # One package runs the tests of all of them, so that hummingbird is built once.
 test-services: ## Run the tests of the services in clients/.
 	@scripts/install-libraries test
-	$(SWIFT) test --package-path clients/demo $(ARGS)
+	scripts/run-tests --package-path clients/demo $(ARGS)
 
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build clients/*/.build "$(PYTHON_ENVIRONMENT)"

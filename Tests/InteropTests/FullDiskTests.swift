@@ -44,23 +44,18 @@ extension Interop {
         }
 
         private static func beginProducer(
-            _ library: Library, _ broker: BrokerUnderTest, count: Int
+            _ library: Library, _ broker: BrokerUnderTest, count: Int, recordsPerSecond: Int? = nil
         ) async throws -> (program: ChildProcess, progress: URL) {
             let progress = try broker.file("progress")
             try await broker.run(
                 library, ["do": "create_topic", "topic": "running", "partitions": .number(Self.partitions)]
             )
-            let program = try broker.begin(
-                library,
-                [
-                    [
-                        "do": "produce_sequence", "topic": "running", "partitions": .number(Self.partitions),
-                        "size": .number(Self.recordBytes), "count": .number(count),
-                        "progressFile": .string(progress.path),
-                    ]
-                ]
-            )
-            return (program, progress)
+            var step: [String: JSON] = [
+                "do": "produce_sequence", "topic": "running", "partitions": .number(Self.partitions),
+                "size": .number(Self.recordBytes), "count": .number(count), "progressFile": .string(progress.path),
+            ]
+            step["recordsPerSecond"] = recordsPerSecond.map { .number($0) }
+            return (try broker.begin(library, [.object(step)]), progress)
         }
 
         /// Reads the running topic from its beginning and checks every record of it.
@@ -160,9 +155,10 @@ extension Interop {
             arguments: Library.clients)
         func raiseMark(library: Library) async throws {
             try await withBroker { broker in
-                let count = 3_000
+                // Slow enough to be stopped long before it has sent everything.
+                let count = 1_000
                 try await Self.setMark(broker, to: "0")
-                let producer = try await Self.beginProducer(library, broker, count: count)
+                let producer = try await Self.beginProducer(library, broker, count: count, recordsPerSecond: 100)
                 func acknowledged() -> Int {
                     (try? String(contentsOf: producer.progress, encoding: .utf8)).flatMap(Int.init) ?? 0
                 }
