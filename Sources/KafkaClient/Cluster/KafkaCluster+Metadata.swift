@@ -125,21 +125,6 @@ extension KafkaCluster {
         return self.metadata
     }
 
-    /// Asks about `topics` again and again, each time ``KafkaClusterConfiguration/metadataAgeMax`` after the last, until
-    /// the task is cancelled. A question that fails is no error: the next comes. For a task beside what uses the topics.
-    func keepMetadataFresh(of topics: @Sendable () -> Set<String>) async throws {
-        while true {
-            try await self.clock.sleep(for: self.configuration.metadataAgeMax)
-            let names = topics()
-            guard !names.isEmpty else { continue }
-            do {
-                _ = try await self.currentTopics(names)
-            } catch let error as KafkaClientError {
-                self.logger.debug("metadata could not be refreshed", metadata: [KafkaLogKey.reason: "\(error)"])
-            }
-        }
-    }
-
     /// The cached leader of a partition and where to reach it; nil when it has to be asked for.
     func cachedLeader(of partition: TopicPartition) -> (node: NodeID, address: BrokerAddress)? {
         self.state.withLock { $0.metadata.leader(of: partition) }
