@@ -22,6 +22,8 @@ final class FakeGroup: Sendable {
         var heartbeats = 0
         /// The next heartbeat is answered with this.
         var refusal: ErrorCode?
+        /// Every commit is answered with this.
+        var commitRefusal: ErrorCode?
         var committed: [Int32: Int64] = [:]
         /// Each partition has the offsets from `start` up to, not including, `end`.
         var start: Int64 = 0
@@ -47,9 +49,11 @@ final class FakeGroup: Sendable {
         self.state = Mutex(state)
     }
 
-    /// Runs `body` with a consumer of the group.
+    /// Runs `body` with a consumer of the group, which waits by `clock`. With a policy for retries those are waited for
+    /// really; otherwise they follow each other at once.
     static func run(
         _ group: FakeGroup, partitions: Int = 4, versions: [APIKey: ClosedRange<Int16>?] = [:],
+        retry: RetryPolicy? = nil, clock: any Clock<Duration> = ContinuousClock(),
         configure: (inout KafkaConsumerConfiguration) -> Void = { _ in },
         _ body: @escaping @Sendable (KafkaConsumer) async throws -> Void
     ) async throws {
@@ -59,8 +63,15 @@ final class FakeGroup: Sendable {
         try await FakeCluster.run(
             brokers: 1, leaders: ["orders": Array(repeating: 0, count: partitions)], coordinators: ["g": 0],
             versions: versions, handler: { _, request in .answer(try group.answer(request)) }
-        ) { [configuration] _, cluster in
-            try await body(try KafkaConsumer(sharing: cluster, configuration: configuration))
+        ) { [configuration] _, impatient in
+            var cluster = impatient
+            if let retry {
+                var patient = impatient.configuration
+                patient.retry = retry
+                cluster = KafkaCluster(patient)
+            }
+            try await body(
+                try KafkaConsumer(cluster, isOwner: retry != nil, configuration: configuration, clock: clock))
         }
     }
 
@@ -173,7 +184,7 @@ final class FakeGroup: Sendable {
     private func commit(_ request: OffsetCommitRequest) -> OffsetCommitResponse {
         var response = OffsetCommitResponse()
         self.update { state in
-            let isCurrent = request.generationIDOrMemberEpoch == state.epoch
+            let isCurrent = request.generationIDOrMemberEpoch == state.epoch && state.commitRefusal == nil
             var parts: [String] = []
             response.topics = request.topics.map { asked in
                 var topic = OffsetCommitResponse.OffsetCommitResponseTopic()
@@ -185,7 +196,7 @@ final class FakeGroup: Sendable {
                         state.committed[asked.partitionIndex] = asked.committedOffset
                         parts.append("\(asked.partitionIndex):\(asked.committedOffset)")
                     } else {
-                        partition.errorCode = ErrorCode.staleMemberEpoch.rawValue
+                        partition.errorCode = (state.commitRefusal ?? .staleMemberEpoch).rawValue
                     }
                     return partition
                 }

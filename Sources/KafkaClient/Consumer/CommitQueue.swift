@@ -7,7 +7,7 @@ import KafkaTypes
 ///
 /// Invariants:
 /// - One commit is under way at a time, so that offsets are never committed out of order.
-/// - Every request is handed out exactly once: to be carried out, taken back, or failed at the end.
+/// - Every request is taken back or handed out, at the end at the latest; again only if it was not carried out.
 /// - The next commit on the interval is one interval after the last one was handed out.
 struct CommitQueue<Waiter: Sendable>: Sendable {
     struct Request: Sendable {
@@ -35,8 +35,9 @@ struct CommitQueue<Waiter: Sendable>: Sendable {
     private var lastID = 0
 
     init(intervalMs: Int64? = nil, nowMs: Int64 = 0) {
-        self.intervalMs = intervalMs
-        self.nextMs = intervalMs.map { nowMs + $0 }
+        // Of less than a millisecond nothing would be left, and it would be due again at once.
+        self.intervalMs = intervalMs.map { max($0, 1) }
+        self.nextMs = self.intervalMs.map { nowMs + $0 }
     }
 
     /// Another commit. Returns its number; nil when it is too late.
@@ -47,10 +48,8 @@ struct CommitQueue<Waiter: Sendable>: Sendable {
         return self.lastID
     }
 
-    /// Takes a request back; nil when it is being carried out, or was.
-    mutating func remove(_ id: Int) -> Request? {
-        self.waiting.firstIndex { $0.id == id }.map { self.waiting.remove(at: $0) }
-    }
+    /// Takes a request back; does nothing when it is being carried out, or was.
+    mutating func remove(_ id: Int) { self.waiting.removeAll { $0.id == id } }
 
     /// What to do now.
     mutating func step(nowMs: Int64) -> Step {
@@ -63,8 +62,11 @@ struct CommitQueue<Waiter: Sendable>: Sendable {
         return .commit(self.waiting, isDue: isDue)
     }
 
-    /// The commit that was handed out has come to its end.
-    mutating func done() { self.isUnderWay = false }
+    /// The commit that was handed out has come to its end; requests that it did not come to are handed out again.
+    mutating func done(_ leftOver: [Request] = []) {
+        self.isUnderWay = false
+        self.waiting.insert(contentsOf: leftOver, at: 0)
+    }
 
     /// No more commits; what waits is handed out for the last time.
     mutating func end() -> [Request] {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+#if ServiceLifecycle
+import ServiceLifecycle
+#endif
+
 /// The batches of a consumer, those of one partition in the order of their offsets.
 ///
 /// There is one iterator at a time: making another, of batches or of records, ends the one before with an error. It
 /// ends with nil when the consumer was closed or its ``KafkaConsumer/run()`` cancelled, and throws what ended the
-/// consumer otherwise.
+/// consumer otherwise. With the trait `ServiceLifecycle` it also ends with nil when the service that iterates is told to
+/// shut down gracefully; what it has processed by then counts.
 public struct ConsumedBatches: AsyncSequence, Sendable {
     /// One batch.
     public typealias Element = ConsumedBatch
@@ -44,6 +49,9 @@ final class Iteration: Sendable {
     init(_ consumer: KafkaConsumer) {
         self.consumer = consumer
         self.number = consumer.withState { $0.beginIteration() }
+        // What the iterator before had in hand is free, and if it waits it learns that there is another one.
+        consumer.handIsFree()
+        consumer.wakeReader()
     }
 
     deinit {
@@ -71,7 +79,10 @@ final class Iteration: Sendable {
     ) async throws -> Fetcher.Delivery? {
         var remaining = remaining
         while true {
-            switch self.consumer.ask(iteration: self.number, progress: progress, remaining: remaining) {
+            let wakes = self.consumer.reader.wakes
+            let ask = self.consumer.ask(
+                iteration: self.number, progress: progress, remaining: remaining, isLast: Self.isShuttingDown)
+            switch ask {
             case .batch(let delivery):
                 self.report(delivery)
                 return delivery
@@ -79,12 +90,31 @@ final class Iteration: Sendable {
             case .fail(let error): throw error
             case .wait:
                 remaining = nil
-                await self.consumer.waitForBatch()
+                await self.waitForNews(after: wakes)
                 guard Task.isCancelled else { continue }
-                // Who has given up waiting does not ask any more.
-                self.consumer.withState { $0.isAsking = false }
+                self.consumer.withState { $0.stopAsking(iteration: self.number) }
                 throw CancellationError()
             }
         }
     }
+}
+
+extension Iteration {
+    #if ServiceLifecycle
+    /// The task belongs to a service that was told to shut down gracefully.
+    static var isShuttingDown: Bool { Task.isShuttingDownGracefully }
+
+    private func waitForNews(after wakes: Int) async {
+        let reader = self.consumer.reader
+        await withGracefulShutdownHandler {
+            await reader.wait(after: wakes)
+        } onGracefulShutdown: {
+            reader.wake()
+        }
+    }
+    #else
+    static var isShuttingDown: Bool { false }
+
+    private func waitForNews(after wakes: Int) async { await self.consumer.reader.wait(after: wakes) }
+    #endif
 }

@@ -83,6 +83,7 @@ public struct ConsumedRecords: AsyncSequence, Sendable {
             guard self.records != nil else { return nil }
             let consumer = self.iteration.consumer
             self.progress.processed.store(self.delivered, ordering: .releasing)
+            if Iteration.isShuttingDown { return nil }
             let interruptions = consumer.interruptions.load(ordering: .acquiring)
             if interruptions != self.interruptions {
                 guard consumer.withState(\.isHandDeliverable) else { return nil }

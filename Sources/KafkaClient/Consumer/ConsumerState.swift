@@ -80,6 +80,7 @@ struct ConsumerState: Sendable {
     /// A new iterator takes over. Returns its number.
     mutating func beginIteration() -> Int {
         self.letGo()
+        self.isAsking = false
         self.iteration += 1
         return self.iteration
     }
@@ -91,9 +92,16 @@ struct ConsumerState: Sendable {
         self.isAsking = false
     }
 
+    /// An iterator has given up waiting. If it is not the newest, another one may be asking.
+    mutating func stopAsking(iteration number: Int) {
+        if number == self.iteration { self.isAsking = false }
+    }
+
     /// The next batch for an iterator. Everything before it is processed, apart from what an iterator of records has
-    /// not delivered: everything from `remaining` on.
-    mutating func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?, nowMs: Int64) -> Ask {
+    /// not delivered: everything from `remaining` on. With `isLast` nothing more is delivered.
+    mutating func ask(
+        iteration: Int, progress: RecordProgress?, remaining: Int64?, isLast: Bool = false, nowMs: Int64
+    ) -> Ask {
         guard iteration == self.iteration else {
             return .fail(
                 KafkaClientError(
@@ -103,7 +111,7 @@ struct ConsumerState: Sendable {
         self.lastAskMs = nowMs
         self.isAsking = false
         if let failure = self.failure { return .fail(failure) }
-        guard self.phase == .idle || self.phase == .running else { return .end }
+        guard !isLast, self.phase == .idle || self.phase == .running else { return .end }
         var skipped: [Fetcher.Skip] = []
         let delivery = self.fetcher.take(skipped: &skipped)
         for skip in skipped {

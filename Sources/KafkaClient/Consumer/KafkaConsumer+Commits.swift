@@ -10,7 +10,7 @@ import Logging
 import Synchronization
 
 extension KafkaConsumer {
-    typealias CommitWaiter = CheckedContinuation<Void, any Error>
+    typealias CommitWaiter = Waiter<Void>
     private typealias Positions = [TopicPartition: OffsetTracker.Position]
     private typealias Request = CommitQueue<CommitWaiter>.Request
 
@@ -74,44 +74,36 @@ extension KafkaConsumer {
         guard self.configuration.subscription.groupID != nil else {
             throw KafkaClientError(.invalidRequest, "offsets are committed in the name of a group, and there is none")
         }
-        let id = Mutex<Int?>(nil)
-        try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { (waiter: CommitWaiter) in
-                let added = self.commits.withLock { $0.add(positions, waiter: waiter) }
-                guard let added else {
-                    waiter.resume(throwing: Self.hasEnded)
-                    return
-                }
-                id.withLock { $0 = added }
-                if Task.isCancelled { self.takeBack(added) }
-                self.commitWaker.wake()
-            }
-        } onCancel: {
-            if let id = id.withLock(\.self) { self.takeBack(id) }
+        let waiter = CommitWaiter()
+        guard let id = self.commits.withLock({ $0.add(positions, waiter: waiter) }) else {
+            throw KafkaClientError(.connectionClosed, "the consumer has ended")
+        }
+        self.commitWaker.wake()
+        do {
+            try await waiter.value()
+        } catch {
+            // Whoever gives up wants nothing committed any more; when it is on its way, that cannot be helped.
+            self.commits.withLock { $0.remove(id) }
+            throw error
         }
     }
-
-    private func takeBack(_ id: Int) {
-        let request = self.commits.withLock { $0.remove(id) }
-        request?.waiter?.resume(throwing: CancellationError())
-    }
-
-    private static var hasEnded: KafkaClientError { KafkaClientError(.connectionClosed, "the consumer has ended") }
 
     // MARK: Carrying out
 
     /// Commits when somebody asks for it, and every now and then.
     func sendCommits() async {
         while !Task.isCancelled {
+            let wakes = self.commitWaker.wakes
             let now = self.now()
             switch self.commits.withLock({ $0.step(nowMs: now) }) {
             case .wait(let untilMs?):
-                await self.commitWaker.wait(for: .milliseconds(max(untilMs - now, 1)), clock: self.clock)
+                let wait = Duration.milliseconds(max(untilMs - now, 1))
+                await self.commitWaker.wait(after: wakes, for: wait, clock: self.clock)
             case .wait:
-                await self.commitWaker.wait()
+                await self.commitWaker.wait(after: wakes)
             case .commit(let requests, let isDue):
-                await self.carryOut(requests, includesProcessed: isDue)
-                self.commits.withLock { $0.done() }
+                let isCutShort = await self.carryOut(requests, includesProcessed: isDue)
+                self.commits.withLock { $0.done(isCutShort ? requests : []) }
             }
         }
     }
@@ -125,36 +117,40 @@ extension KafkaConsumer {
             timeout: Self.lastCommitTimeout)
     }
 
-    private func carryOut(_ requests: [Request], includesProcessed: Bool, timeout: Duration? = nil) async {
+    /// True when it was cut short by the end of the consumer, and nobody was told yet: the last commit does it again.
+    @discardableResult
+    private func carryOut(_ requests: [Request], includesProcessed: Bool, timeout: Duration? = nil) async -> Bool {
         var positions: Positions = [:]
         if includesProcessed || requests.contains(where: { $0.positions == nil }) {
             positions = self.withState { $0.uncommitted() }
         }
         for request in requests { positions.merge(request.positions ?? [:]) { _, explicit in explicit } }
-        var failure: (any Error)?
+        var failure: KafkaClientError?
         let startMs = self.now()
         do {
             try await self.send(positions, timeout: timeout)
-        } catch {
+        } catch let error as KafkaClientError {
             failure = error
+        } catch {
+            // A time limit is the last commit's only.
+            guard timeout != nil else { return true }
+            failure = KafkaClientError(
+                .timedOut, "the last commit of offsets was cut short by the end of the consumer", cause: error)
         }
         if let groupID = self.configuration.subscription.groupID, !positions.isEmpty {
             self.cluster.telemetry.metrics?.committed(
                 group: groupID, partitionCount: positions.count, after: .milliseconds(self.now() - startMs),
                 error: failure)
         }
-        for request in requests {
-            if let failure { request.waiter?.resume(throwing: failure) } else { request.waiter?.resume() }
-        }
-        guard let failure, requests.isEmpty || requests.contains(where: { $0.waiter == nil }) else { return }
-        let message = "committing offsets took too long, or was cut short by the end of the consumer"
-        let error = failure as? KafkaClientError ?? KafkaClientError(.timedOut, message, cause: failure)
+        for request in requests { request.waiter?.settle(failure.map { .failure($0) } ?? .success(())) }
+        guard let failure, requests.isEmpty || requests.contains(where: { $0.waiter == nil }) else { return false }
         self.logger.warning(
             "offsets were not committed",
             metadata: [
-                KafkaLogKey.group: "\(self.configuration.subscription.groupID ?? "")", KafkaLogKey.reason: "\(error)",
+                KafkaLogKey.group: "\(self.configuration.subscription.groupID ?? "")", KafkaLogKey.reason: "\(failure)",
             ])
-        self.tell(.commitFailed(error))
+        self.tell(.commitFailed(failure))
+        return false
     }
 
     private func send(_ positions: Positions, timeout: Duration?) async throws {

@@ -12,11 +12,12 @@ extension KafkaConsumer {
     /// Fetches from one broker, one Fetch after the other, as long as it leads something that is assigned.
     func fetch(from broker: BrokerAddress, _ waker: Waker) async {
         while !Task.isCancelled {
+            let wakes = waker.wakes
             switch self.withState({ $0.fetcher.step(for: broker) }) {
             case .end:
                 if self.stopFetching(from: broker) { return }
             case .wait:
-                await waker.wait()
+                await waker.wait(after: wakes)
             case .fetch(let plan):
                 guard await self.carryOut(plan) else { return }
             }

@@ -26,14 +26,18 @@ extension KafkaConsumer {
     /// receivers nor slow fetches end the membership.
     func sendHeartbeats(_ groupID: String) async {
         while !Task.isCancelled {
+            let wakes = self.membershipWaker.wakes
             let now = self.now()
             guard let step = self.withState({ $0.group?.membership.step(nowMs: now) }) else { return }
             switch step {
             case .ended:
                 // Out of the group for now, or for good; in the second case the consumer ends.
-                if !self.withState({ $0.group?.joinAgain() ?? false }) { await self.membershipWaker.wait() }
+                if !self.withState({ $0.group?.joinAgain() ?? false }) {
+                    await self.membershipWaker.wait(after: wakes)
+                }
             case .wait(let untilMs):
-                await self.membershipWaker.wait(for: .milliseconds(max(untilMs - now, 1)), clock: self.clock)
+                let wait = Duration.milliseconds(max(untilMs - now, 1))
+                await self.membershipWaker.wait(after: wakes, for: wait, clock: self.clock)
             case .send(let request, let timeout):
                 do {
                     let answer = try await self.coordination.carryOut(request, of: groupID, timeout: timeout)
@@ -132,11 +136,10 @@ extension KafkaConsumer {
             state.stopDelivery(of: named)
             return named
         }
-        let deadline = self.now() + group.rebalanceTimeout.milliseconds
-        while !Task.isCancelled, self.now() < deadline, self.withState({ $0.isInHand(named) }) {
-            await self.handWaker.wait(for: .milliseconds(max(deadline - self.now(), 1)), clock: self.clock)
-        }
+        await self.waitForHand(atMost: group.rebalanceTimeout) { !$0.isInHand(named) }
         if self.configuration.autoCommitInterval != nil { await self.commitProcessed() }
+        // The last commit has to know how far these were processed.
+        guard !Task.isCancelled else { return }
         let revoked = self.withState { state -> [TopicPartition] in
             state.group?.drop(partitions)
             let revoked = named.intersection(state.revoking)
@@ -179,14 +182,20 @@ extension KafkaConsumer {
         let interval = self.configuration.maxPollInterval
         let checks = min(interval / Self.pollChecksPerInterval, Self.pollCheckIntervalMax)
         while (try? await self.clock.sleep(for: max(checks, .milliseconds(1)))) != nil {
-            let isLate = self.withState { $0.isReceiverLate(nowMs: self.now(), afterMs: interval.milliseconds) }
-            guard isLate else { continue }
+            let isLate: @Sendable (inout ConsumerState) -> Bool = {
+                $0.isReceiverLate(nowMs: self.now(), afterMs: interval.milliseconds)
+            }
+            guard self.withState({ isLate(&$0) }) else { continue }
             // What was processed was processed.
             if self.configuration.autoCommitInterval != nil { await self.commitProcessed() }
-            let lost = self.withState { state -> [TopicPartition] in
+            let lost = self.withState { state -> [TopicPartition]? in
+                // Whoever has asked meanwhile waits for what comes, and does not ask again. And when the consumer ends,
+                // the last commit has to know how far everything was processed.
+                guard isLate(&state), !Task.isCancelled else { return nil }
                 state.group?.leaveForNow()
                 return state.loseAll()
             }
+            guard let lost else { continue }
             self.membershipWaker.wake()
             let error = KafkaClientError(
                 .timedOut,

@@ -10,6 +10,7 @@ extension KafkaConsumer {
     /// Finds the leaders of partitions and where to begin in them, whenever that is not known.
     func lookUp() async {
         while !Task.isCancelled {
+            let wakes = self.lookupWaker.wakes
             let now = self.now()
             let (due, nextLookupMs) = self.withState { $0.fetcher.lookups(nowMs: now) }
             let (ids, nextNamesMs) = self.withState { $0.group?.unnamed(nowMs: now) ?? ([], nil) }
@@ -20,9 +21,10 @@ extension KafkaConsumer {
             }
             guard !due.isEmpty || !ids.isEmpty else {
                 if let nextMs = [nextLookupMs, nextNamesMs].compactMap(\.self).min() {
-                    await self.lookupWaker.wait(for: .milliseconds(max(nextMs - now, 1)), clock: self.clock)
+                    let wait = Duration.milliseconds(max(nextMs - now, 1))
+                    await self.lookupWaker.wait(after: wakes, for: wait, clock: self.clock)
                 } else {
-                    await self.lookupWaker.wait()
+                    await self.lookupWaker.wait(after: wakes)
                 }
                 continue
             }

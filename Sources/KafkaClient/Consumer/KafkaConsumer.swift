@@ -51,7 +51,7 @@ public final class KafkaConsumer: Sendable {
     private let loops = Mutex<[BrokerAddress: Waker]>([:])
     /// Counts what may end the delivery of a batch in the middle.
     let interruptions = Atomic<Int>(0)
-    private let reader = Waker()
+    let reader = Waker()
     let lookupWaker = Waker()
     let commitWaker = Waker()
     let handWaker = Waker()
@@ -222,11 +222,14 @@ public final class KafkaConsumer: Sendable {
         self.state.withLock { body($0) }
     }
 
-    func ask(iteration: Int, progress: RecordProgress?, remaining: Int64?) -> ConsumerState.Ask {
+    func ask(
+        iteration: Int, progress: RecordProgress?, remaining: Int64?, isLast: Bool
+    ) -> ConsumerState.Ask {
         let (answer, done, joins) = self.withState { state in
             let nowMs = self.now()
             let done = state.hand.map { (partition: $0.delivery.partition, ms: nowMs - state.lastAskMs) }
-            let answer = state.ask(iteration: iteration, progress: progress, remaining: remaining, nowMs: nowMs)
+            let answer = state.ask(
+                iteration: iteration, progress: progress, remaining: remaining, isLast: isLast, nowMs: nowMs)
             return (answer, done, state.group?.ask() ?? false)
         }
         if let done {
@@ -241,8 +244,6 @@ public final class KafkaConsumer: Sendable {
 
     /// Whoever waits for the batch in hand to be processed looks again.
     func handIsFree() { self.handWaker.wake() }
-
-    func waitForBatch() async { await self.reader.wait() }
 
     /// Something came that an iterator may wait for.
     func wakeReader() { self.reader.wake() }
@@ -313,26 +314,52 @@ public final class KafkaConsumer: Sendable {
 
     /// Ends when nobody has a batch in hand any more.
     private func waitForLastBatch() async {
-        let deadline = self.now() + self.configuration.closeTimeout.milliseconds
-        while !Task.isCancelled, self.withState({ $0.hand != nil }), self.now() < deadline {
-            await self.handWaker.wait(for: .milliseconds(deadline - self.now()), clock: self.clock)
-        }
+        await self.waitForHand(atMost: self.configuration.closeTimeout) { $0.hand == nil }
         self.signal.yield(.end)
     }
 
-    private func finish() async {
-        await self.commitFinally()
-        if case .group = self.configuration.subscription {
-            let held = self.withState { $0.fetcher.partitions.keys.sorted() }
-            self.forgetLag(of: held)
-            if !held.isEmpty { self.tell(.revoked(held)) }
+    /// Waits until what the receiver has in hand allows for something, or the time is over.
+    func waitForHand(atMost limit: Duration, until isFree: (ConsumerState) -> Bool) async {
+        let deadline = self.now() + limit.milliseconds
+        while !Task.isCancelled {
+            let wakes = self.handWaker.wakes
+            let left = deadline - self.now()
+            guard left > 0, !self.withState({ isFree($0) }) else { return }
+            await self.handWaker.wait(after: wakes, for: .milliseconds(left), clock: self.clock)
         }
-        await self.leaveGroup()
+    }
+
+    /// How long the last commit and the leaving may be tried again and again, when nobody may be there to take them.
+    private static let goodbyeTimeout = Duration.seconds(15)
+
+    private func finish() async {
+        // A receiver in a task that goes on gets nothing more, so that what it processes now is what is committed.
+        self.interrupt { state in
+            if state.phase == .running { state.phase = .closing }
+        }
+        self.reader.wake()
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await self.sayGoodbye() }
+            // Cancelled, it only cuts waits short: what is on its way behind the shield gets its answer.
+            tasks.addTask { _ = try? await self.clock.sleep(for: Self.goodbyeTimeout) }
+            await tasks.next()
+            tasks.cancelAll()
+        }
         self.interrupt { $0.phase = .ended }
         self.reader.wake()
         self.eventContinuation.finish()
         await self.fetching.close()
         await self.coordination.close()
         if self.ownsCluster { await self.cluster.close() }
+    }
+
+    private func sayGoodbye() async {
+        await self.commitFinally()
+        if case .group = self.configuration.subscription {
+            let held = self.withState { $0.revoking.union($0.fetcher.partitions.keys).sorted() }
+            self.forgetLag(of: held)
+            if !held.isEmpty { self.tell(.revoked(held)) }
+        }
+        await self.leaveGroup()
     }
 }

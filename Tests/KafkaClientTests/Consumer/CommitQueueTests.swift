@@ -47,9 +47,30 @@ import Testing
         var queue = CommitQueue<String>()
         let first = queue.add(nil, waiter: "a")
         let second = queue.add(nil, waiter: "b")
-        #expect(first.flatMap { queue.remove($0) }?.waiter == "a")
-        #expect(first.flatMap { queue.remove($0) } == nil)
+        if let first { queue.remove(first) }
         #expect(queue.end().map(\.id) == [second])
         #expect(queue.add(nil, waiter: "c") == nil)
+    }
+
+    @Test("what was handed out and not carried out is handed out again, before what came later")
+    func cutShort() {
+        var queue = CommitQueue<String>()
+        _ = queue.add(nil, waiter: "a")
+        guard case .commit(let requests, _) = queue.step(nowMs: 0) else {
+            Issue.record("it is not handed out")
+            return
+        }
+        _ = queue.add(nil, waiter: "b")
+        queue.done(requests)
+        #expect(queue.end().compactMap(\.waiter) == ["a", "b"])
+    }
+
+    @Test("an interval of less than a millisecond is one of a millisecond")
+    func shortInterval() {
+        var queue = CommitQueue<String>(intervalMs: 0, nowMs: 5)
+        #expect(Self.commit(queue.step(nowMs: 5)) == nil)
+        #expect(Self.commit(queue.step(nowMs: 6))?.isDue == true)
+        queue.done()
+        #expect(Self.commit(queue.step(nowMs: 6)) == nil)
     }
 }

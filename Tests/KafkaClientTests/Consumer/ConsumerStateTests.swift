@@ -74,6 +74,21 @@ import Testing
         }
     }
 
+    @Test("an old iterator that gives up waiting does not speak for the new one")
+    func stopsAsking() throws {
+        var state = try Self.state()
+        let old = state.beginIteration()
+        for _ in 0..<3 { _ = Self.ask(&state, old) }
+        #expect(state.isAsking)
+        let new = state.beginIteration()
+        #expect(!state.isAsking, "nobody waits any more")
+        _ = Self.ask(&state, new)
+        state.stopAsking(iteration: old)
+        #expect(state.isAsking)
+        state.stopAsking(iteration: new)
+        #expect(!state.isAsking)
+    }
+
     @Test("what is in hand during a seek, or when its partition is lost, does not count when it is processed")
     func seek() throws {
         var state = try Self.state()
