@@ -176,6 +176,8 @@ let package = Package(
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "MartletTestKit", nioCore,
                 nioPosix, logging,
+                optional("ServiceLifecycle", "swift-service-lifecycle", trait: "ServiceLifecycle"),
+                optional("UnixSignals", "swift-service-lifecycle", trait: "ServiceLifecycle"),
             ]
         ),
         .testTarget(name: "KafkaWireTests", dependencies: ["KafkaTypes", "KafkaWire", nioCore]),
