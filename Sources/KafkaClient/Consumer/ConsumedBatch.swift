@@ -17,9 +17,14 @@ public struct ConsumedBatch: Sendable {
     /// The position after this batch. It may lie further than the last record: behind what compaction has removed,
     /// markers of transactions, and aborted records.
     public let next: Offset
-    /// The end of the partition as the broker told it with this batch: the lag is this minus ``next``. With
-    /// read-committed, part of it may not be readable yet.
+    /// The end of the partition as the broker told it last. With read-committed, part of it may not be readable yet.
     public let highWatermark: Offset
+    /// With read-committed: where what may be read ended then, the beginning of the first transaction that is open. Nil
+    /// with read-uncommitted, where that is ``highWatermark``.
+    public let lastStableOffset: Offset?
+    /// How many offsets that may be read lay behind this batch: those up to ``lastStableOffset`` with read-committed,
+    /// otherwise up to ``highWatermark``. Not negative; markers of transactions and aborted records count, too.
+    public let lag: Int64
     /// Of the assignment or seek that it belongs to.
     let number: Int
 
@@ -29,6 +34,8 @@ public struct ConsumedBatch: Sendable {
         self.start = Offset(delivery.start)
         self.next = Offset(delivery.next)
         self.highWatermark = Offset(delivery.highWatermark)
+        self.lastStableOffset = delivery.lastStableOffset.map { Offset($0) }
+        self.lag = delivery.lag
         self.number = delivery.number
     }
 

@@ -78,7 +78,9 @@ extension KafkaConsumer {
                 logStartOffset: fetched.logStartOffset,
                 batches: FetchedBatches(
                     fetched, from: offset, isolation: self.configuration.isolation,
-                    verifiesChecksums: self.configuration.checksCRCs))
+                    verifiesChecksums: self.configuration.checksCRCs),
+                lastStableOffset: self.configuration.isolation == .readCommitted && fetched.lastStableOffset >= 0
+                    ? min(fetched.lastStableOffset, fetched.highWatermark) : nil)
         }
         let (troubles, isAwaited) = self.withState { state in
             let troubles = state.fetcher.received(plan, answers, nowMs: self.now(), using: &state.generator)

@@ -35,6 +35,8 @@ struct FetchedPartitionState: Sendable {
     /// Of the chunk that was taken from last, if that was its last item.
     private(set) var lastCharge: Int?
     var highWatermark: Int64?
+    /// With read-committed: where what may be read ends.
+    var lastStableOffset: Int64?
     var isPaused = false
     /// It stands in the queue of partitions to be served.
     var isReady = false

@@ -35,6 +35,8 @@ extension Fetcher {
         var highWatermark: Int64
         var logStartOffset: Int64
         var batches: FetchedBatches
+        /// Where what may be read ends, with read-committed; nil when that is the high watermark.
+        var lastStableOffset: Int64?
     }
 
     /// What an answer means beyond its records.
@@ -116,6 +118,7 @@ extension Fetcher {
         case .none:
             self.partitions[partition]?.failures = 0
             self.partitions[partition]?.highWatermark = answer.highWatermark
+            self.partitions[partition]?.lastStableOffset = answer.lastStableOffset
             if !answer.batches.items.isEmpty { self.buffer(answer.batches, of: partition, charge: plan.number) }
             guard let damage = answer.batches.damage else { return nil }
             return self.unlessBuffered(partition, .failed(damage))

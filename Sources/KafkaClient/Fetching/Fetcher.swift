@@ -46,6 +46,8 @@ struct Fetcher: Sendable {
         var start: Int64
         var next: Int64
         var highWatermark: Int64
+        /// With read-committed: where what may be read ends.
+        var lastStableOffset: Int64?
         /// The answer whose memory is free when this is done with.
         fileprivate(set) var charge: Int?
     }
@@ -149,6 +151,11 @@ struct Fetcher: Sendable {
     /// The end of the partition as the last answer told it; nil before the first.
     func highWatermark(of partition: TopicPartition) -> Int64? { self.partitions[partition]?.highWatermark }
 
+    /// Where what may be read of the partition ends, as the last answer told it; nil before the first.
+    func readableEnd(of partition: TopicPartition) -> Int64? {
+        self.partitions[partition].flatMap { $0.lastStableOffset ?? $0.highWatermark }
+    }
+
     // MARK: Delivery
 
     /// The next batch, if there is one. `skipped` gets the positions that moved without a batch before it.
@@ -186,7 +193,8 @@ struct Fetcher: Sendable {
             }
             return Delivery(
                 partition: partition, number: state.number, batch: batch, start: item.start, next: item.next,
-                highWatermark: state.highWatermark ?? item.next, charge: charge)
+                highWatermark: state.highWatermark ?? item.next, lastStableOffset: state.lastStableOffset,
+                charge: charge)
         }
         return nil
     }
@@ -194,10 +202,11 @@ struct Fetcher: Sendable {
     /// The receiver has let go of a batch.
     mutating func finish(_ delivery: Delivery) { self.release(delivery.charge) }
 
-    /// The receiver has not had all of a batch: what is left of it from `start` on comes out next.
+    /// The receiver has not had all of a batch: what is left of it from `start` on comes out next. Of a batch whose last
+    /// record it has had nothing is left, even when the position after it lies further.
     mutating func giveBack(_ delivery: Delivery, from start: Int64) {
         guard let state = self.partitions[delivery.partition], state.number == delivery.number, state.start == nil,
-            start < delivery.next
+            start <= delivery.batch.header.lastOffset
         else {
             self.release(delivery.charge)
             return
@@ -256,6 +265,9 @@ struct Fetcher: Sendable {
 }
 
 extension Fetcher.Delivery {
-    /// How many offsets lie behind this batch. What a broker calls the end may be any number.
-    var lag: Int64 { self.highWatermark > self.next ? self.highWatermark &- self.next : 0 }
+    /// How many offsets that may be read lie behind this batch. What a broker calls the end may be any number.
+    var lag: Int64 {
+        let end = self.lastStableOffset ?? self.highWatermark
+        return end > self.next ? end &- self.next : 0
+    }
 }

@@ -28,6 +28,8 @@ struct FetchedPartition: Sendable {
     var records: ByteBuffer
     /// With read-committed: the transactions that were aborted and have records among these.
     var aborted: [AbortedTransactions.Entry] = []
+    /// Where the first transaction begins that is still open, or the high watermark; -1 when the broker does not say.
+    var lastStableOffset: Int64 = -1
 }
 
 /// How much one Fetch may bring, and how long it may take.
@@ -99,7 +101,7 @@ extension FetchedPartition {
             logStartOffset: entry.logStartOffset, records: entry.records?.buffer ?? ByteBuffer(),
             aborted: (entry.abortedTransactions ?? []).map {
                 AbortedTransactions.Entry(producerID: $0.producerID, firstOffset: $0.firstOffset)
-            })
+            }, lastStableOffset: entry.lastStableOffset)
     }
 }
 
