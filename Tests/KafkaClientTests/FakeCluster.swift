@@ -17,6 +17,8 @@ final class FakeCluster: Sendable {
         case answer(any KafkaMessage)
         /// The connection ends without an answer.
         case close
+        /// No answer, and the connection stays open.
+        case silence
     }
 
     struct State: Sendable {
@@ -214,6 +216,8 @@ private final class FakeBrokerHandler: ChannelInboundHandler {
                     context.writeAndFlush(self.wrapOutboundOut(frame), promise: nil)
                 case .close:
                     context.close(promise: nil)
+                case .silence:
+                    break
                 }
             }
         } catch {

@@ -46,39 +46,10 @@ extension KafkaCluster {
     public func listOffsets(
         _ specifications: [TopicPartition: OffsetSpecification], isolation: ReadIsolation = .readUncommitted
     ) async throws -> PartitionResults<ListedOffset> {
-        let asksForMaximum = specifications.values.contains(.maxTimestamp)
-        return try await self.atLeaders(of: specifications.keys.sorted()) { connection, partitions in
-            var request = ListOffsetsRequest()
-            request.replicaID = -1
-            request.isolationLevel = isolation.rawValue
-            request.timeoutMs = Self.changeTimeoutMs
-            request.topics = partitions.groupedByTopic { name, partitions in
-                var topic = ListOffsetsRequest.ListOffsetsTopic()
-                topic.name = name
-                topic.partitions = partitions.map { partition in
-                    var entry = ListOffsetsRequest.ListOffsetsPartition()
-                    entry.partitionIndex = partition.partition.rawValue
-                    entry.timestamp = (specifications[partition] ?? .latest).wireTimestamp
-                    return entry
-                }
-                return topic
-            }
-            let response = try await connection.send(request, versions: (asksForMaximum ? 7 : 0)...Int16.max)
-            var results = PartitionResults<ListedOffset>(missing: partitions, api: "ListOffsets")
-            for topic in response.topics {
-                for entry in topic.partitions {
-                    let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(entry.partitionIndex))
-                    let errorCode = ErrorCode(rawValue: entry.errorCode)
-                    let found = ListedOffset(
-                        offset: entry.offset < 0 ? nil : Offset(entry.offset),
-                        timestamp: entry.timestamp < 0 ? nil : entry.timestamp,
-                        leaderEpoch: LeaderEpoch(entry.leaderEpoch))
-                    results[partition] =
-                        errorCode == .none
-                        ? .success(found) : .failure(KafkaClientError(errorCode, subject: "\(partition)"))
-                }
-            }
-            return results
+        try await self.atLeaders(of: specifications.keys.sorted()) { connection, partitions in
+            let ofLeader = partitions.compactMap { partition in specifications[partition].map { (partition, $0) } }
+            return try await connection.listOffsets(
+                Dictionary(ofLeader) { first, _ in first }, isolation: isolation)
         }
     }
 
@@ -117,6 +88,50 @@ extension KafkaCluster {
             }
             return results
         }
+    }
+}
+
+extension KafkaConnection {
+    /// Asks this broker, which leads all of these partitions. Those with a leader epoch are refused when that is not the
+    /// broker's (KIP-320).
+    func listOffsets(
+        _ specifications: [TopicPartition: OffsetSpecification], leaderEpochs: [TopicPartition: LeaderEpoch] = [:],
+        isolation: ReadIsolation
+    ) async throws -> PartitionResults<ListedOffset> {
+        let asksForMaximum = specifications.values.contains(.maxTimestamp)
+        let partitions = specifications.keys.sorted()
+        var request = ListOffsetsRequest()
+        request.replicaID = -1
+        request.isolationLevel = isolation.rawValue
+        request.timeoutMs = KafkaCluster.changeTimeoutMs
+        request.topics = partitions.groupedByTopic { name, partitions in
+            var topic = ListOffsetsRequest.ListOffsetsTopic()
+            topic.name = name
+            topic.partitions = partitions.map { partition in
+                var entry = ListOffsetsRequest.ListOffsetsPartition()
+                entry.partitionIndex = partition.partition.rawValue
+                entry.currentLeaderEpoch = (leaderEpochs[partition] ?? .none).rawValue
+                entry.timestamp = (specifications[partition] ?? .latest).wireTimestamp
+                return entry
+            }
+            return topic
+        }
+        let response = try await self.send(request, versions: (asksForMaximum ? 7 : 0)...Int16.max)
+        var results = PartitionResults<ListedOffset>(missing: partitions, api: "ListOffsets")
+        for topic in response.topics {
+            for entry in topic.partitions {
+                let partition = TopicPartition(topic: topic.name, partition: PartitionIndex(entry.partitionIndex))
+                let errorCode = ErrorCode(rawValue: entry.errorCode)
+                let found = ListedOffset(
+                    offset: entry.offset < 0 ? nil : Offset(entry.offset),
+                    timestamp: entry.timestamp < 0 ? nil : entry.timestamp,
+                    leaderEpoch: LeaderEpoch(entry.leaderEpoch))
+                results[partition] =
+                    errorCode == .none
+                    ? .success(found) : .failure(KafkaClientError(errorCode, subject: "\(partition)"))
+            }
+        }
+        return results
     }
 }
 

@@ -15,6 +15,8 @@ struct GroupPlace: Sendable {
     private(set) var pending: Set<GroupPartition> = []
     /// When names are asked for again.
     private(set) var nextNamesMs: Int64 = 0
+    /// Names are being asked for.
+    private var isLearning = false
     /// Names of topics that were assigned. An id never gets another name.
     private var names: [TopicID: String] = [:]
     /// The member has left, since the receiver did not ask for anything.
@@ -56,14 +58,19 @@ struct GroupPlace: Sendable {
         return named.compactMap(self.name).sorted()
     }
 
-    /// The topics whose names have to be asked for now, and when to ask again if there are none.
-    func unnamed(nowMs: Int64) -> (ids: [TopicID], nextMs: Int64?) {
+    /// The topics whose names have to be asked for now, and when to come back if there are none. One question at a time:
+    /// ``learn(_:nowMs:)`` ends it.
+    mutating func takeUnnamed(nowMs: Int64) -> (ids: [TopicID], nextMs: Int64?) {
+        guard !self.isLearning else { return ([], nil) }
         let ids = Set(self.pending.compactMap(\.topicID)).filter { self.names[$0] == nil }
         guard !ids.isEmpty else { return ([], nil) }
-        return nowMs < self.nextNamesMs ? ([], self.nextNamesMs) : (ids.sorted(), nil)
+        guard nowMs >= self.nextNamesMs else { return ([], self.nextNamesMs) }
+        self.isLearning = true
+        return (ids.sorted(), nil)
     }
 
     mutating func learn(_ names: [TopicID: String], nowMs: Int64) {
+        self.isLearning = false
         self.names.merge(names) { old, _ in old }
         self.nextNamesMs = nowMs + Self.namesDelayMs
     }

@@ -7,59 +7,66 @@ import KafkaWire
 import Logging
 
 extension KafkaConsumer {
-    /// Finds the leaders of partitions and where to begin in them, whenever that is not known.
+    /// Finds the leaders of partitions and where to begin in them, whenever that is not known. Questions do not wait for
+    /// each other: a leader that does not answer delays its own partitions only.
     func lookUp() async {
-        while !Task.isCancelled {
-            let wakes = self.lookupWaker.wakes
-            let now = self.now()
-            let (due, nextLookupMs) = self.withState { $0.fetcher.lookups(nowMs: now) }
-            let (ids, nextNamesMs) = self.withState { $0.group?.unnamed(nowMs: now) ?? ([], nil) }
-            if !ids.isEmpty {
-                await self.attempt(for: []) { try await self.learnNames(of: ids) }
-                // Whatever came of it: not again at once.
-                self.withState { $0.group?.learn([:], nowMs: self.now()) }
-            }
-            guard !due.isEmpty || !ids.isEmpty else {
+        await withDiscardingTaskGroup { tasks in
+            while !Task.isCancelled {
+                let wakes = self.lookupWaker.wakes
+                let now = self.now()
+                let (due, nextLookupMs) = self.withState { $0.fetcher.takeLookups(nowMs: now) }
+                let (ids, nextNamesMs) = self.withState { $0.group?.takeUnnamed(nowMs: now) ?? ([], nil) }
+                for lookup in due { tasks.addTask { await self.carryOut(lookup) } }
+                if !ids.isEmpty { tasks.addTask { await self.findNames(of: ids) } }
                 if let nextMs = [nextLookupMs, nextNamesMs].compactMap(\.self).min() {
                     let wait = Duration.milliseconds(max(nextMs - now, 1))
                     await self.lookupWaker.wait(after: wakes, for: wait, clock: self.clock)
                 } else {
                     await self.lookupWaker.wait(after: wakes)
                 }
-                continue
-            }
-            if !due.leaderless.isEmpty {
-                await self.attempt(for: due.leaderless) { try await self.findLeaders(of: due.leaderless) }
-            }
-            if !due.starts.isEmpty {
-                await self.attempt(for: due.starts.keys.sorted()) { try await self.findStarts(due.starts) }
             }
         }
     }
 
-    /// Tries something for partitions, and puts it off or ends the consumer when it fails.
-    private func attempt(for partitions: [TopicPartition], _ body: () async throws -> Void) async {
+    private func carryOut(_ lookup: Fetcher.Lookup) async {
         do {
-            try await body()
-        } catch let error as KafkaClientError {
-            guard self.mayGoAway(error) else {
-                self.fail(error)
-                return
+            switch lookup.question {
+            case .leaders(let partitions): try await self.findLeaders(of: partitions, lookup)
+            case .committed(let starts): try await self.findCommitted(starts)
+            case .starts(let starts, let leader): try await self.findStarts(starts, at: leader, lookup)
             }
-            self.putOff(partitions, error)
+        } catch let error as KafkaClientError {
+            self.failed(lookup, for: lookup.partitions, error)
         } catch {
             // Cancelled: the consumer ends.
         }
+        self.withState { $0.fetcher.finished(lookup) }
     }
 
-    private func putOff(_ partitions: [TopicPartition], _ error: KafkaClientError) {
+    /// Puts a question off, or ends the consumer when it is of no use to repeat it.
+    private func failed(_ lookup: Fetcher.Lookup, for partitions: [TopicPartition], _ error: KafkaClientError) {
+        guard self.mayGoAway(error) || error.errorCode.map(Fetcher.meansMoved) ?? false else {
+            self.fail(error)
+            return
+        }
         self.tell(.retrying(error))
         self.logger.debug("will look up again", metadata: [KafkaLogKey.reason: "\(error)"])
         self.withState { state in
-            for partition in partitions {
-                state.fetcher.postpone(partition, nowMs: self.now(), using: &state.generator)
-            }
+            state.fetcher.failed(lookup, for: partitions, nowMs: self.now(), using: &state.generator)
         }
+    }
+
+    private func findNames(of ids: [TopicID]) async {
+        do {
+            try await self.learnNames(of: ids)
+        } catch let error as KafkaClientError {
+            if self.mayGoAway(error) { self.tell(.retrying(error)) } else { self.fail(error) }
+        } catch {
+            // Cancelled: the consumer ends.
+        }
+        // Whatever came of it: not again at once.
+        self.withState { $0.group?.learn([:], nowMs: self.now()) }
+        self.lookupWaker.wake()
     }
 
     /// Errors that pass: of the network once the cluster was reached, of brokers that change roles, of a membership
@@ -79,81 +86,75 @@ extension KafkaConsumer {
 
     // MARK: Leaders
 
-    private func findLeaders(of partitions: [TopicPartition]) async throws {
+    private func findLeaders(of partitions: [TopicPartition], _ lookup: Fetcher.Lookup) async throws {
         let names = Set(partitions.map(\.topic)).sorted()
         let response = try await self.cluster.refreshMetadata(topics: names)
         let topics = Dictionary(response.topics.map(TopicDescription.init).map { ($0.name, $0) }) { first, _ in first }
-        var missing: [TopicPartition: KafkaClientError] = [:]
+        // What others have learnt of newer leader epochs counts, too.
+        let metadata = self.cluster.metadata
         for partition in partitions {
             guard let topic = topics[partition.topic], topic.errorCode == .none,
-                let description = topic.partition(partition.partition),
-                let leader = self.cluster.cachedLeader(of: partition)
+                let known = metadata.topic(partition.topic), let leader = metadata.leader(of: partition),
+                let description = known.partition(partition.partition)
             else {
-                missing[partition] = KafkaCluster.reasonForNoLeader(of: partition, topic: topics[partition.topic])
+                let error = KafkaCluster.reasonForNoLeader(of: partition, topic: topics[partition.topic])
+                self.failed(lookup, for: [partition], error)
                 continue
             }
             self.withState { state in
                 state.fetcher.found(
                     .init(address: leader.address, epoch: description.leaderEpoch), of: partition,
-                    topicID: topic.topicID)
+                    topicID: known.topicID)
             }
         }
         self.startFetching()
-        for (partition, error) in missing {
-            guard self.mayGoAway(error) else { throw error }
-            self.putOff([partition], error)
-        }
     }
 
     // MARK: Starts
 
-    private typealias Starts = [TopicPartition: Fetcher.Lookups.Start]
-
-    private func findStarts(_ starts: Starts) async throws {
-        var open = starts
-        let ofGroup = starts.filter { $0.value.start == .committed }
-        if !ofGroup.isEmpty {
-            for (partition, position) in try await self.committedPositions(of: ofGroup.keys.sorted()) {
-                guard let start = open.removeValue(forKey: partition) else { continue }
+    private func findCommitted(_ starts: [TopicPartition: Fetcher.Lookup.Start]) async throws {
+        let positions = try await self.committedPositions(of: starts.keys.sorted())
+        for (partition, start) in starts {
+            if let position = positions[partition] {
                 self.begin(partition, start, at: position, isCommitted: true)
-            }
-            for partition in ofGroup.keys where open[partition] != nil {
-                open[partition] = nil
-                // It is looked up in the next round.
-                try self.nothingCommitted(for: partition)
+            } else {
+                try self.nothingCommitted(for: partition, start)
             }
         }
-        guard !open.isEmpty else { return }
-        let specifications = open.compactMapValues { $0.start.specification }
-        var found = try await self.cluster.listOffsets(specifications, isolation: self.configuration.isolation)
+    }
+
+    private func findStarts(
+        _ starts: [TopicPartition: Fetcher.Lookup.Start], at leader: BrokerAddress, _ lookup: Fetcher.Lookup
+    ) async throws {
+        let connection = try await self.cluster.advertisedConnection(to: leader)
+        let specifications = starts.compactMapValues { $0.start.specification }
+        let (epochs, isolation) = (starts.mapValues(\.leaderEpoch), self.configuration.isolation)
+        var found = try await connection.listOffsets(specifications, leaderEpochs: epochs, isolation: isolation)
         let late = specifications.filter { partition, specification in
             guard case .timestamp = specification, case .success(let listed)? = found[partition] else { return false }
             return listed.offset == nil
         }
         if !late.isEmpty {
             // No record is as late as that: on with what is written from now on.
-            let ends = try await self.cluster.listOffsets(
-                late.mapValues { _ in .latest }, isolation: self.configuration.isolation)
+            let ends = try await connection.listOffsets(
+                late.mapValues { _ in .latest }, leaderEpochs: epochs, isolation: isolation)
             found.merge(ends) { _, end in end }
         }
-        for (partition, result) in found {
-            guard let start = open[partition] else { continue }
+        for (partition, start) in starts {
             do throws(KafkaClientError) {
-                let listed = try result.get()
-                guard let offset = listed.offset else {
+                guard let offset = try found[partition]?.get().offset else {
                     throw KafkaClientError(
                         .malformedResponse, "the answer to ListOffsets has no offset for \(partition)")
                 }
                 self.begin(partition, start, at: .init(next: offset), isCommitted: false)
             } catch {
-                guard self.mayGoAway(error) else { throw error }
-                self.putOff([partition], error)
+                self.failed(lookup, for: [partition], error)
             }
         }
     }
 
     private func begin(
-        _ partition: TopicPartition, _ start: Fetcher.Lookups.Start, at position: OffsetTracker.Position,
+        _ partition: TopicPartition, _ start: Fetcher.Lookup.Start, at position: OffsetTracker.Position,
         isCommitted: Bool
     ) {
         let reset = self.withState {
@@ -162,7 +163,10 @@ extension KafkaConsumer {
         if let from = reset { self.tell(.reset(partition, from: from, to: position.next)) }
     }
 
-    private func nothingCommitted(for partition: TopicPartition) throws(KafkaClientError) {
+    private func nothingCommitted(
+        for partition: TopicPartition, _ asked: Fetcher.Lookup.Start
+    ) throws(KafkaClientError) {
+        guard self.withState({ $0.fetcher.isCurrent(partition, number: asked.number) }) else { return }
         guard let start = self.configuration.offsetReset.start else {
             var error = KafkaClientError(.offsetOutOfRange, subject: "\(partition)")
             let group =

@@ -45,8 +45,10 @@ struct FetchedPartitionState: Sendable {
 
     var topicID: TopicID?
     var leader: Leader?
-    /// Start or leader are not looked up earlier.
+    /// Nothing is looked up earlier.
     var nextLookupMs: Int64 = 0
+    /// The question that this partition is part of.
+    var lookup: Int?
     /// Attempts that failed since the last answer.
     var failures = 0
 
@@ -60,6 +62,7 @@ struct FetchedPartitionState: Sendable {
         self.number = number
         self.isHeld = false
         self.nextLookupMs = 0
+        self.lookup = nil
         if case .offset(let offset) = start {
             self.begin(at: offset.rawValue)
         } else {
@@ -72,6 +75,9 @@ struct FetchedPartitionState: Sendable {
         self.fetchOffset = max(offset, 0)
         self.consumed = self.fetchOffset
     }
+
+    /// It cannot be fetched before something was looked up.
+    var lacksSomething: Bool { self.leader == nil || self.start != nil }
 
     /// It can be asked for.
     var isFetchable: Bool { self.start == nil && !self.isPaused && !self.isHeld }

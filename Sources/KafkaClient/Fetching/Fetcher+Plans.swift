@@ -145,7 +145,8 @@ extension Fetcher {
         return nil
     }
 
-    private static func meansMoved(_ code: ErrorCode) -> Bool {
+    /// Somebody else leads the partition now, or is about to.
+    static func meansMoved(_ code: ErrorCode) -> Bool {
         switch code {
         case .fencedLeaderEpoch, .unknownLeaderEpoch, .unknownTopicID, .inconsistentTopicID, .unknownTopicOrPartition,
             .offsetNotAvailable, .leaderNotAvailable, .replicaNotAvailable, .kafkaStorageError:
@@ -161,86 +162,5 @@ extension Fetcher {
             self.partitions[$0]?.leader?.address == plan.broker
         }
         self.lookUpAgain(lost, nowMs: nowMs, using: &generator)
-    }
-
-    // MARK: Lookups
-
-    /// What has to be found out.
-    struct Lookups: Sendable {
-        struct Start: Sendable {
-            var start: ConsumerStart
-            var number: Int
-        }
-
-        var leaderless: [TopicPartition] = []
-        var starts: [TopicPartition: Start] = [:]
-
-        var isEmpty: Bool { self.leaderless.isEmpty && self.starts.isEmpty }
-    }
-
-    /// What has to be found out now, and when to ask again if nothing has: nil for when something changes. Linear in
-    /// all partitions.
-    func lookups(nowMs: Int64) -> (due: Lookups, nextMs: Int64?) {
-        var due = Lookups()
-        var next: Int64?
-        for (partition, state) in self.partitions where state.leader == nil || state.start != nil {
-            guard state.nextLookupMs <= nowMs else {
-                next = min(next ?? Int64.max, state.nextLookupMs)
-                continue
-            }
-            if state.leader == nil { due.leaderless.append(partition) }
-            if let start = state.start { due.starts[partition] = .init(start: start, number: state.number) }
-        }
-        return (due, next)
-    }
-
-    /// The leader of a partition was found.
-    mutating func found(_ leader: FetchedPartitionState.Leader, of partition: TopicPartition, topicID: TopicID?) {
-        guard let state = self.partitions[partition] else { return }
-        if state.leader?.address != leader.address {
-            self.detach(partition)
-            self.order[leader.address, default: []].append(partition)
-        }
-        self.partitions[partition]?.leader = leader
-        self.partitions[partition]?.topicID = topicID
-        self.hasRoom = true
-    }
-
-    /// Where to begin was found. False when somebody has sought meanwhile, or the partition is gone.
-    mutating func found(start offset: Int64, of partition: TopicPartition, number: Int) -> Bool {
-        guard let state = self.partitions[partition], state.number == number, state.start != nil else { return false }
-        self.partitions[partition]?.begin(at: offset)
-        self.hasRoom = true
-        return true
-    }
-
-    /// These are looked up again, later each time.
-    mutating func lookUpAgain(
-        _ partitions: [TopicPartition], nowMs: Int64, using generator: inout some RandomNumberGenerator
-    ) {
-        for partition in partitions {
-            self.detach(partition)
-            self.postpone(partition, nowMs: nowMs, using: &generator)
-        }
-    }
-
-    /// Not everything about this partition could be found out: it is tried again, later each time.
-    mutating func postpone(
-        _ partition: TopicPartition, nowMs: Int64, using generator: inout some RandomNumberGenerator
-    ) {
-        guard let state = self.partitions[partition] else { return }
-        let attempt = min(state.failures + 1, max(self.retry.attemptsMax - 1, 1))
-        let delay = self.retry.delay(afterAttempt: attempt, using: &generator) ?? self.retry.delayMax
-        self.partitions[partition]?.failures = attempt
-        self.partitions[partition]?.nextLookupMs = nowMs + delay.milliseconds
-        self.hasLookups = true
-    }
-
-    /// Takes a partition away from its leader.
-    mutating func detach(_ partition: TopicPartition) {
-        guard let leader = self.partitions[partition]?.leader else { return }
-        self.partitions[partition]?.leader = nil
-        self.order[leader.address]?.removeAll { $0 == partition }
-        if self.order[leader.address]?.isEmpty == true { self.order[leader.address] = nil }
     }
 }

@@ -77,6 +77,7 @@ struct Fetcher: Sendable {
     private var ready = CircularBuffer<TopicPartition>()
     private var lastNumber = 0
     var lastPlan = 0
+    var lastLookup = 0
     /// There may be room for a broker that had to wait. Whoever reads it sets it back.
     var hasRoom = false
     /// There may be something to look up. Whoever reads it sets it back.
