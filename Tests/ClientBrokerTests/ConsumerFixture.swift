@@ -11,7 +11,8 @@ import Testing
 /// What tests of the consumer share.
 enum ConsumerFixture {
     static func cluster(_ martlet: Martlet) throws -> KafkaClusterConfiguration {
-        var configuration = KafkaClusterConfiguration(bootstrap: [try #require(BrokerAddress(martlet.bootstrap))])
+        let bootstrap = try martlet.nodes.map { try #require(BrokerAddress($0.address)) }
+        var configuration = KafkaClusterConfiguration(bootstrap: bootstrap)
         configuration.retry.firstDelay = .milliseconds(5)
         configuration.retry.delayMax = .milliseconds(50)
         return configuration

@@ -82,7 +82,7 @@ private final class Diary: Sendable {
         case .commitFailed(let error):
             let text = "\(error)".replacing("\\", with: "/").replacing("\"", with: "'")
             self.write("failed", ",\"error\":\"\(text)\"")
-        case .reset, .retrying: break
+        case .reset, .truncated, .retrying: break
         }
     }
 

@@ -27,6 +27,8 @@ final class FakeCluster: Sendable {
         var controller: Int32 = 0
         /// Topic to the leaders of its partitions.
         var leaders: [String: [Int32]] = [:]
+        /// Of all partitions.
+        var leaderEpoch: Int32 = -1
         /// Group to its coordinator; there is none available for others.
         var coordinators: [String: Int32] = [:]
         /// What the brokers serve; nothing else.
@@ -170,6 +172,7 @@ final class FakeCluster: Sendable {
                 var partition = MetadataResponse.MetadataResponsePartition()
                 partition.partitionIndex = Int32(index)
                 partition.leaderID = leader
+                partition.leaderEpoch = state.leaderEpoch
                 return partition
             }
             return topic

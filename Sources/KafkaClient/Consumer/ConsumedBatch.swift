@@ -27,6 +27,8 @@ public struct ConsumedBatch: Sendable {
     public let lag: Int64
     /// Of the assignment or seek that it belongs to.
     let number: Int
+    /// Of the leader that wrote the last record before ``next``, whether that is in this batch or not.
+    private let epoch: LeaderEpoch
 
     init(_ delivery: Fetcher.Delivery) {
         self.partition = delivery.partition
@@ -37,6 +39,13 @@ public struct ConsumedBatch: Sendable {
         self.lastStableOffset = delivery.lastStableOffset.map { Offset($0) }
         self.lag = delivery.lag
         self.number = delivery.number
+        self.epoch = delivery.epoch
+    }
+
+    /// The epoch of the leader that wrote what lies before an offset of this batch.
+    func leaderEpoch(upTo offset: Offset) -> LeaderEpoch {
+        let header = self.batch.header
+        return offset.rawValue > header.nextOffset ? self.epoch : LeaderEpoch(header.partitionLeaderEpoch)
     }
 
     /// Begins to read the records, in the order of their offsets. Costs nothing for an uncompressed batch; a compressed

@@ -44,8 +44,6 @@ struct ConsumerState: Sendable {
         var delivery: Fetcher.Delivery
         /// Of an iteration over records.
         var progress: RecordProgress?
-
-        var leaderEpoch: LeaderEpoch { LeaderEpoch(self.delivery.batch.header.partitionLeaderEpoch) }
     }
 
     var phase = Phase.idle
@@ -115,7 +113,8 @@ struct ConsumerState: Sendable {
         var skipped: [Fetcher.Skip] = []
         let delivery = self.fetcher.take(skipped: &skipped)
         for skip in skipped {
-            self.offsets.processed(skip.partition, number: skip.number, upTo: Offset(skip.next), leaderEpoch: .none)
+            self.offsets.processed(
+                skip.partition, number: skip.number, upTo: Offset(skip.next), leaderEpoch: skip.epoch)
         }
         guard let delivery else {
             self.isAsking = true
@@ -137,9 +136,10 @@ struct ConsumerState: Sendable {
         guard let hand = self.hand else { return }
         self.hand = nil
         let delivery = hand.delivery
+        let next = remaining ?? delivery.next
         self.offsets.processed(
-            delivery.partition, number: delivery.number, upTo: Offset(remaining ?? delivery.next),
-            leaderEpoch: hand.leaderEpoch)
+            delivery.partition, number: delivery.number, upTo: Offset(next),
+            leaderEpoch: delivery.leaderEpoch(upTo: next))
         if let remaining { self.fetcher.giveBack(delivery, from: remaining) } else { self.fetcher.finish(delivery) }
     }
 
@@ -158,9 +158,10 @@ struct ConsumerState: Sendable {
     /// Notes how far an iterator of records has come.
     mutating func noteProgress() {
         guard let hand = self.hand, let progress = hand.progress else { return }
+        let next = progress.processed.load(ordering: .acquiring)
         self.offsets.processed(
-            hand.delivery.partition, number: hand.delivery.number,
-            upTo: Offset(progress.processed.load(ordering: .acquiring)), leaderEpoch: hand.leaderEpoch)
+            hand.delivery.partition, number: hand.delivery.number, upTo: Offset(next),
+            leaderEpoch: hand.delivery.leaderEpoch(upTo: next))
     }
 
     /// What was processed and is not committed.
@@ -246,12 +247,33 @@ struct ConsumerState: Sendable {
         self.resets[partition] = (number, from)
     }
 
+    /// Part of what was read of a partition is not in its log any more: it goes on where the two part, or where the
+    /// receiver is, if that is before. Returns where it was and where it is; nil when somebody has sought meanwhile.
+    mutating func truncate(
+        _ truncation: Fetcher.Truncation, to end: Fetcher.EpochEnd
+    ) -> (from: Offset, to: Offset)? {
+        let partition = truncation.partition
+        guard self.fetcher.isCurrent(partition, number: truncation.check.number),
+            let position = self.position(of: partition)
+        else { return nil }
+        self.noteProgress()
+        let start = min(position, Offset(end.offset))
+        guard let number = self.fetcher.seek(partition, to: .offset(start), leaderEpoch: end.epoch) else { return nil }
+        // What is in the receiver's hands is not processed.
+        let processed = min(start, self.offsets.position(of: partition) ?? start)
+        self.offsets.reset(partition, number: number, to: .init(next: processed, leaderEpoch: end.epoch))
+        return (Offset(truncation.check.offset), start)
+    }
+
     /// Where a partition begins was found. Returns where it was before, if it had to be reset. Does nothing when
     /// somebody has sought meanwhile, or the partition is gone.
     mutating func begin(
         _ partition: TopicPartition, number: Int, at position: OffsetTracker.Position, isCommitted: Bool
     ) -> Offset?? {
-        guard self.fetcher.found(start: position.next.rawValue, of: partition, number: number) else { return nil }
+        guard
+            self.fetcher.found(
+                start: position.next.rawValue, leaderEpoch: position.leaderEpoch, of: partition, number: number)
+        else { return nil }
         if isCommitted || self.offsets.position(of: partition) == nil {
             self.offsets.begin(partition, number: number, at: position, isCommitted: isCommitted)
         } else {

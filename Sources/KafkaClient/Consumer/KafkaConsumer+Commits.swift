@@ -27,7 +27,7 @@ extension KafkaConsumer {
     /// one was.
     public func markProcessed(_ batch: ConsumedBatch, upTo end: Offset? = nil) {
         let next = min(end ?? batch.next, batch.next)
-        let epoch = LeaderEpoch(batch.batch.header.partitionLeaderEpoch)
+        let epoch = batch.leaderEpoch(upTo: next)
         self.withState {
             $0.offsets.processed(batch.partition, number: batch.number, upTo: next, leaderEpoch: epoch)
         }

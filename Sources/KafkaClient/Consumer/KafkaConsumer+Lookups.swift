@@ -7,8 +7,8 @@ import KafkaWire
 import Logging
 
 extension KafkaConsumer {
-    /// Finds the leaders of partitions and where to begin in them, whenever that is not known. Questions do not wait for
-    /// each other: a leader that does not answer delays its own partitions only.
+    /// Finds the leaders of partitions, where to begin in them, and what new leaders have, whenever that is not known.
+    /// Questions do not wait for each other: a leader that does not answer delays its own partitions only.
     func lookUp() async {
         await withDiscardingTaskGroup { tasks in
             while !Task.isCancelled {
@@ -34,6 +34,7 @@ extension KafkaConsumer {
             case .leaders(let partitions): try await self.findLeaders(of: partitions, lookup)
             case .committed(let starts): try await self.findCommitted(starts)
             case .starts(let starts, let leader): try await self.findStarts(starts, at: leader, lookup)
+            case .checks(let checks, let leader): try await self.check(checks, at: leader, lookup)
             }
         } catch let error as KafkaClientError {
             self.failed(lookup, for: lookup.partitions, error)
@@ -44,7 +45,7 @@ extension KafkaConsumer {
     }
 
     /// Puts a question off, or ends the consumer when it is of no use to repeat it.
-    private func failed(_ lookup: Fetcher.Lookup, for partitions: [TopicPartition], _ error: KafkaClientError) {
+    func failed(_ lookup: Fetcher.Lookup, for partitions: [TopicPartition], _ error: KafkaClientError) {
         guard self.mayGoAway(error) || error.errorCode.map(Fetcher.meansMoved) ?? false else {
             self.fail(error)
             return
@@ -142,11 +143,12 @@ extension KafkaConsumer {
         }
         for (partition, start) in starts {
             do throws(KafkaClientError) {
-                guard let offset = try found[partition]?.get().offset else {
+                guard let listed = try found[partition]?.get(), let offset = listed.offset else {
                     throw KafkaClientError(
                         .malformedResponse, "the answer to ListOffsets has no offset for \(partition)")
                 }
-                self.begin(partition, start, at: .init(next: offset), isCommitted: false)
+                self.begin(
+                    partition, start, at: .init(next: offset, leaderEpoch: listed.leaderEpoch), isCommitted: false)
             } catch {
                 self.failed(lookup, for: [partition], error)
             }

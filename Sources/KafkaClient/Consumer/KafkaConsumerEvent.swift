@@ -17,6 +17,10 @@ public enum KafkaConsumerEvent: Sendable {
     /// Reading begins elsewhere than it should, because that offset is not in the partition; `from` is nil when the
     /// group had committed nothing.
     case reset(TopicPartition, from: Offset?, to: Offset)
+    /// Records that were read are not in the log any more, because a leader was elected that did not have them
+    /// (KIP-320). Reading goes on at `to`, where the log and what was read part: what was read from there up to `from`
+    /// is gone, and others are in its place.
+    case truncated(TopicPartition, from: Offset, to: Offset)
     /// Something failed and is tried again.
     case retrying(KafkaClientError)
     /// Offsets could not be committed; they are with the next commit, unless it was the last.

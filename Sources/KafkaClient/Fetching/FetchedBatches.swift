@@ -21,6 +21,8 @@ struct FetchedBatches: Sendable {
         /// Where the position is after this item. Larger than the batch's last offset where what follows it is not
         /// delivered.
         var next: Int64
+        /// The epoch of the leader that wrote the last batch before `next`; `none` when not known.
+        var epoch = LeaderEpoch.none
     }
 
     private(set) var items: [Item] = []
@@ -56,14 +58,13 @@ struct FetchedBatches: Sendable {
         // A batch below the position is left over from before a compaction.
         guard header.nextOffset > self.next else { return }
         self.byteCount += header.sizeInBytes
-        if isHidden {
-            if self.items.isEmpty {
-                self.items.append(Item(batch: nil, start: self.next, next: header.nextOffset))
-            } else {
-                self.items[self.items.count - 1].next = header.nextOffset
-            }
+        let epoch = LeaderEpoch(header.partitionLeaderEpoch)
+        if isHidden, !self.items.isEmpty {
+            self.items[self.items.count - 1].next = header.nextOffset
+            self.items[self.items.count - 1].epoch = epoch
         } else {
-            self.items.append(Item(batch: batch, start: self.next, next: header.nextOffset))
+            self.items.append(
+                Item(batch: isHidden ? nil : batch, start: self.next, next: header.nextOffset, epoch: epoch))
         }
         self.next = header.nextOffset
     }

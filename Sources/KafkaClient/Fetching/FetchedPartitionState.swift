@@ -28,8 +28,14 @@ struct FetchedPartitionState: Sendable {
     private(set) var start: ConsumerStart?
     /// The offset that is fetched next.
     private(set) var fetchOffset: Int64 = 0
+    /// The epoch of the leader that wrote the record before `fetchOffset`; `none` when not known.
+    private var fetchEpoch = LeaderEpoch.none
     /// The offset that is delivered next.
     private(set) var consumed: Int64 = 0
+    /// The epoch of the leader that wrote the record before `consumed`; `none` when not known.
+    private(set) var consumedEpoch = LeaderEpoch.none
+    /// The leader of this epoch has what lies before `fetchOffset`: it was asked.
+    private var checkedEpoch: LeaderEpoch?
     private(set) var chunks = CircularBuffer<Chunk>()
     private(set) var bufferedBytes = 0
     /// Of the chunk that was taken from last, if that was its last item.
@@ -58,34 +64,48 @@ struct FetchedPartitionState: Sendable {
     }
 
     /// The chunks are gone already.
-    mutating func restart(number: Int, at start: ConsumerStart) {
+    mutating func restart(number: Int, at start: ConsumerStart, leaderEpoch: LeaderEpoch = .none) {
         self.number = number
         self.isHeld = false
         self.nextLookupMs = 0
         self.lookup = nil
         if case .offset(let offset) = start {
-            self.begin(at: offset.rawValue)
+            self.begin(at: offset.rawValue, leaderEpoch: leaderEpoch)
         } else {
             self.start = start
         }
     }
 
-    mutating func begin(at offset: Int64) {
+    mutating func begin(at offset: Int64, leaderEpoch: LeaderEpoch) {
         self.start = nil
-        self.fetchOffset = max(offset, 0)
-        self.consumed = self.fetchOffset
+        self.rewind(to: max(offset, 0), leaderEpoch: leaderEpoch)
+        self.checkedEpoch = nil
     }
 
     /// It cannot be fetched before something was looked up.
-    var lacksSomething: Bool { self.leader == nil || self.start != nil }
+    var lacksSomething: Bool { self.leader == nil || self.start != nil || self.check != nil }
 
     /// It can be asked for.
-    var isFetchable: Bool { self.start == nil && !self.isPaused && !self.isHeld }
+    var isFetchable: Bool { self.start == nil && !self.isPaused && !self.isHeld && self.check == nil }
+
+    /// What the leader has to be asked before it is fetched from; nil for nothing: it wrote the record before the
+    /// position itself, was asked already, or epochs are not known.
+    var check: Fetcher.Check? {
+        guard self.start == nil, let leader, leader.epoch.rawValue >= 0, self.fetchEpoch.rawValue >= 0,
+            leader.epoch != self.fetchEpoch, leader.epoch != self.checkedEpoch
+        else { return nil }
+        return Fetcher.Check(
+            number: self.number, offset: self.fetchOffset, epoch: self.fetchEpoch, leaderEpoch: leader.epoch)
+    }
+
+    /// The leader of this epoch has what lies before the position, or cannot say.
+    mutating func passed(_ check: Fetcher.Check) { self.checkedEpoch = check.leaderEpoch }
 
     mutating func buffer(_ batches: FetchedBatches, charge: Int) {
         self.chunks.append(Chunk(items: CircularBuffer(batches.items), charge: charge))
         self.bufferedBytes += batches.byteCount
         self.fetchOffset = batches.next
+        self.fetchEpoch = batches.items.last?.epoch ?? self.fetchEpoch
     }
 
     /// The next item, and whether it is the last of its chunk.
@@ -98,6 +118,7 @@ struct FetchedPartitionState: Sendable {
         guard let (item, isLast) = taken else { return nil }
         self.bufferedBytes -= item.batch?.header.sizeInBytes ?? 0
         self.consumed = item.next
+        self.consumedEpoch = item.epoch
         if isLast {
             self.lastCharge = self.chunks.removeFirst().charge
             if self.chunks.isEmpty {
@@ -108,10 +129,11 @@ struct FetchedPartitionState: Sendable {
         return (item, isLast)
     }
 
-    mutating func giveBack(_ item: FetchedBatches.Item, charge: Int?, consumed: Int64) {
+    mutating func giveBack(_ item: FetchedBatches.Item, charge: Int?, leaderEpoch: LeaderEpoch) {
         self.chunks.prepend(Chunk(items: [item], charge: charge))
         self.bufferedBytes += item.batch?.header.sizeInBytes ?? 0
-        self.consumed = consumed
+        self.consumed = item.start
+        self.consumedEpoch = leaderEpoch
     }
 
     /// What was buffered is to be fetched again. Returns the answers that it came in.
@@ -121,12 +143,15 @@ struct FetchedPartitionState: Sendable {
         self.bufferedBytes = 0
         self.isHeld = false
         self.fetchOffset = self.consumed
+        self.fetchEpoch = self.consumedEpoch
         return charges
     }
 
     /// What was taken and not delivered is to be fetched again; nothing is buffered.
-    mutating func rewind(to offset: Int64) {
+    mutating func rewind(to offset: Int64, leaderEpoch: LeaderEpoch) {
         self.consumed = offset
+        self.consumedEpoch = leaderEpoch
         self.fetchOffset = offset
+        self.fetchEpoch = leaderEpoch
     }
 }

@@ -3,12 +3,13 @@
 
 import KafkaTypes
 
-/// What has to be found out before partitions can be fetched: their leaders, then where they begin.
+/// What has to be found out before partitions can be fetched: their leaders, then where they begin, and whether a new
+/// leader has what was read from the one before.
 ///
-/// Each question goes to one broker, so that one that does not answer delays its own partitions only. A partition is part
-/// of one question at a time: ``takeLookups(nowMs:)`` hands it out, and ``finished(_:)`` allows it to be asked about again.
-/// A seek, and a leader that is gone, take the partition out of its question; what is still answered then counts for
-/// nothing.
+/// Each question goes to one broker, so that one that does not answer delays its own partitions only. A partition is
+/// part of one question at a time: ``takeLookups(nowMs:)`` hands it out, and ``finished(_:)`` allows it to be asked
+/// about again. A seek, and a leader that is gone, take the partition out of its question; what is still answered then
+/// counts for nothing.
 extension Fetcher {
     /// One question, which was handed out and has to be reported as ``finished(_:)``.
     struct Lookup: Sendable {
@@ -26,6 +27,8 @@ extension Fetcher {
             case committed([TopicPartition: Start])
             /// Where do these begin? Their leader knows.
             case starts([TopicPartition: Start], leader: BrokerAddress)
+            /// Where do the records of an epoch end? Their leader knows.
+            case checks([TopicPartition: Check], leader: BrokerAddress)
         }
 
         var number: Int
@@ -35,6 +38,7 @@ extension Fetcher {
             switch self.question {
             case .leaders(let partitions): partitions
             case .committed(let starts), .starts(let starts, _): starts.keys.sorted()
+            case .checks(let checks, _): checks.keys.sorted()
             }
         }
 
@@ -42,7 +46,7 @@ extension Fetcher {
         var leader: BrokerAddress? {
             switch self.question {
             case .leaders, .committed: nil
-            case .starts(_, let leader): leader
+            case .starts(_, let leader), .checks(_, let leader): leader
             }
         }
     }
@@ -53,6 +57,7 @@ extension Fetcher {
         var leaderless: [TopicPartition] = []
         var committed: [TopicPartition: Lookup.Start] = [:]
         var starts: [BrokerAddress: [TopicPartition: Lookup.Start]] = [:]
+        var checks: [BrokerAddress: [TopicPartition: Check]] = [:]
         var nextMs: Int64?
         for (partition, state) in self.partitions where state.lookup == nil && state.lacksSomething {
             guard state.nextLookupMs <= nowMs else {
@@ -63,7 +68,10 @@ extension Fetcher {
                 leaderless.append(partition)
                 continue
             }
-            guard let start = state.start else { continue }
+            guard let start = state.start else {
+                checks[leader.address, default: [:]][partition] = state.check
+                continue
+            }
             let asked = Lookup.Start(start: start, number: state.number, leaderEpoch: leader.epoch)
             if start == .committed {
                 committed[partition] = asked
@@ -75,6 +83,7 @@ extension Fetcher {
         if !leaderless.isEmpty { due.append(self.lookup(.leaders(leaderless))) }
         if !committed.isEmpty { due.append(self.lookup(.committed(committed))) }
         for (leader, starts) in starts { due.append(self.lookup(.starts(starts, leader: leader))) }
+        for (leader, checks) in checks { due.append(self.lookup(.checks(checks, leader: leader))) }
         return (due, nextMs)
     }
 
@@ -119,10 +128,13 @@ extension Fetcher {
         self.hasRoom = true
     }
 
-    /// Where to begin was found. False when somebody has sought meanwhile, or the partition is gone.
-    mutating func found(start offset: Int64, of partition: TopicPartition, number: Int) -> Bool {
+    /// Where to begin was found; the leader epoch is that of the record before, where it is known. False when somebody
+    /// has sought meanwhile, or the partition is gone.
+    mutating func found(
+        start offset: Int64, leaderEpoch: LeaderEpoch = .none, of partition: TopicPartition, number: Int
+    ) -> Bool {
         guard let state = self.partitions[partition], state.number == number, state.start != nil else { return false }
-        self.partitions[partition]?.begin(at: offset)
+        self.partitions[partition]?.begin(at: offset, leaderEpoch: leaderEpoch)
         self.hasRoom = true
         return true
     }

@@ -8,9 +8,9 @@ import NIOCore
 
 /// What a consumer fetches, from whom, and what of it is delivered next, without IO.
 ///
-///     assigned ──start found──▶ at an offset ──leader found──▶ fetched ──▶ buffered ──take()──▶ delivered
-///        ▲                          ▲    │                        │
-///        └── seek, out of range ────┘    └── leader gone ◀────────┘
+///     assigned ──leader found──▶ led ──start found──▶ checked ──▶ fetched ──▶ buffered ──take()──▶ delivered
+///        ▲                        ▲                                  │
+///        └────── leader gone ─────└── seek, out of range, truncated ─┘
 ///
 /// A driver asks ``step(for:)`` for every broker in ``brokers`` what to send, and reports the answer or the failure; it
 /// asks ``lookups(nowMs:)`` what has to be found out; it takes batches out by ``take()`` and says by ``finish(_:)``
@@ -48,6 +48,10 @@ struct Fetcher: Sendable {
         var highWatermark: Int64
         /// With read-committed: where what may be read ends.
         var lastStableOffset: Int64?
+        /// The epoch of the leader that wrote the last record before `next`; `none` when not known.
+        var epoch = LeaderEpoch.none
+        /// The same of the record before `start`.
+        fileprivate(set) var epochBefore = LeaderEpoch.none
         /// The answer whose memory is free when this is done with.
         fileprivate(set) var charge: Int?
     }
@@ -57,6 +61,7 @@ struct Fetcher: Sendable {
         var partition: TopicPartition
         var number: Int
         var next: Int64
+        var epoch: LeaderEpoch
     }
 
     struct Charge: Sendable {
@@ -107,12 +112,15 @@ struct Fetcher: Sendable {
         self.partitions[partition] = nil
     }
 
-    /// Goes on elsewhere. Returns the new number; nil for a partition that is not assigned.
-    mutating func seek(_ partition: TopicPartition, to start: ConsumerStart) -> Int? {
+    /// Goes on elsewhere. Returns the new number; nil for a partition that is not assigned. The leader epoch is that of
+    /// the record before an offset, where it is known.
+    mutating func seek(
+        _ partition: TopicPartition, to start: ConsumerStart, leaderEpoch: LeaderEpoch = .none
+    ) -> Int? {
         guard self.partitions[partition] != nil else { return nil }
         self.dropBuffer(of: partition)
         self.lastNumber += 1
-        self.partitions[partition]?.restart(number: self.lastNumber, at: start)
+        self.partitions[partition]?.restart(number: self.lastNumber, at: start, leaderEpoch: leaderEpoch)
         self.hasLookups = true
         self.hasRoom = true
         return self.lastNumber
@@ -162,6 +170,7 @@ struct Fetcher: Sendable {
     /// The next batch, if there is one. `skipped` gets the positions that moved without a batch before it.
     mutating func take(skipped: inout [Skip]) -> Delivery? {
         while let partition = self.ready.first {
+            let epochBefore = self.partitions[partition]?.consumedEpoch ?? .none
             guard let index = self.partitions.index(forKey: partition),
                 let (item, isLast) = self.partitions.values[index].takeItem()
             else {
@@ -188,14 +197,15 @@ struct Fetcher: Sendable {
                 }
             }
             guard let batch = item.batch else {
-                skipped.append(Skip(partition: partition, number: state.number, next: item.next))
+                skipped.append(
+                    Skip(partition: partition, number: state.number, next: item.next, epoch: item.epoch))
                 self.release(charge)
                 continue
             }
             return Delivery(
                 partition: partition, number: state.number, batch: batch, start: item.start, next: item.next,
                 highWatermark: state.highWatermark ?? item.next, lastStableOffset: state.lastStableOffset,
-                charge: charge)
+                epoch: item.epoch, epochBefore: epochBefore, charge: charge)
         }
         return nil
     }
@@ -203,8 +213,8 @@ struct Fetcher: Sendable {
     /// The receiver has let go of a batch.
     mutating func finish(_ delivery: Delivery) { self.release(delivery.charge) }
 
-    /// The receiver has not had all of a batch: what is left of it from `start` on comes out next. Of a batch whose last
-    /// record it has had nothing is left, even when the position after it lies further.
+    /// The receiver has not had all of a batch: what is left of it from `start` on comes out next. Of a batch whose
+    /// last record it has had nothing is left, even when the position after it lies further.
     mutating func giveBack(_ delivery: Delivery, from start: Int64) {
         guard let state = self.partitions[delivery.partition], state.number == delivery.number, state.start == nil,
             start <= delivery.batch.header.lastOffset
@@ -212,13 +222,16 @@ struct Fetcher: Sendable {
             self.release(delivery.charge)
             return
         }
+        let epoch =
+            start > delivery.start ? LeaderEpoch(delivery.batch.header.partitionLeaderEpoch) : delivery.epochBefore
         if state.isPaused {
             self.release(delivery.charge)
-            self.partitions[delivery.partition]?.rewind(to: start)
+            self.partitions[delivery.partition]?.rewind(to: start, leaderEpoch: epoch)
             return
         }
-        let item = FetchedBatches.Item(batch: delivery.batch, start: start, next: delivery.next)
-        self.partitions[delivery.partition]?.giveBack(item, charge: delivery.charge, consumed: start)
+        let item = FetchedBatches.Item(
+            batch: delivery.batch, start: start, next: delivery.next, epoch: delivery.epoch)
+        self.partitions[delivery.partition]?.giveBack(item, charge: delivery.charge, leaderEpoch: epoch)
         self.markReady(delivery.partition, isFirst: true)
     }
 
@@ -248,7 +261,7 @@ struct Fetcher: Sendable {
         }
     }
 
-    private mutating func dropBuffer(of partition: TopicPartition) {
+    mutating func dropBuffer(of partition: TopicPartition) {
         guard let charges = self.partitions[partition]?.dropChunks() else { return }
         for charge in charges { self.release(charge) }
     }
@@ -266,6 +279,12 @@ struct Fetcher: Sendable {
 }
 
 extension Fetcher.Delivery {
+    /// The epoch of the leader that wrote what lies before an offset of this batch. Between its last record and the
+    /// position after it may lie what a later one wrote.
+    func leaderEpoch(upTo offset: Int64) -> LeaderEpoch {
+        offset > self.batch.header.nextOffset ? self.epoch : LeaderEpoch(self.batch.header.partitionLeaderEpoch)
+    }
+
     /// How many offsets that may be read lie behind this batch. What a broker calls the end may be any number.
     var lag: Int64 {
         let end = self.lastStableOffset ?? self.highWatermark

@@ -109,8 +109,8 @@ extension Duration {
     /// The largest number of seconds that is told from longer ones: more than 30 million years.
     private static let secondsMax: Int64 = 1_000_000_000_000_000
 
-    /// Whole milliseconds, rounded towards zero. What is longer than anybody waits stays within numbers that can be added
-    /// to a time.
+    /// Whole milliseconds, rounded towards zero. What is longer than anybody waits stays within numbers that can be
+    /// added to a time.
     var milliseconds: Int64 {
         let (seconds, attoseconds) = self.components
         let clamped = min(max(seconds, -Self.secondsMax), Self.secondsMax)

@@ -85,6 +85,8 @@ final class GroupReporter: Sendable {
         case .reset(let partition, let from, let to):
             if let from { return "warning: \(partition) has no offset \(from): going on with \(to)" }
             return self.isVerbose ? "nothing is committed for \(partition): beginning with \(to)" : nil
+        case .truncated(let partition, let from, let to):
+            return "warning: \(partition) has lost what was printed from \(to) up to \(from): going on with \(to)"
         case .retrying(let error):
             return "warning: \(error); trying again"
         case .commitFailed(let error):

@@ -134,6 +134,41 @@ import Testing
         #expect(Self.plan(&fetcher)?.entries.map(\.position.offset) == [70])
     }
 
+    @Test("a paused partition gives its memory back, delivers nothing, and is fetched again where the receiver was")
+    func pause() throws {
+        var fetcher = Self.fetcher()
+        let partition = Self.partition(0)
+        try Self.receive(try #require(Self.plan(&fetcher)), upTo: 10, &fetcher)
+        let delivery = try #require(Self.take(&fetcher))
+        let onItsWay = try #require(Self.plan(&fetcher))
+        fetcher.pause(partition)
+        #expect(fetcher.paused == [partition])
+        #expect(!fetcher.isDeliverable(partition, number: delivery.number))
+        fetcher.giveBack(delivery, from: 3)
+        try Self.receive(onItsWay, upTo: 20, &fetcher)
+        #expect(Self.take(&fetcher) == nil)
+        #expect(Self.plan(&fetcher) == nil)
+        #expect(fetcher.bytesInUse == 0)
+        fetcher.hasRoom = false
+        fetcher.resume(partition)
+        #expect(fetcher.hasRoom, "its broker may be waiting")
+        #expect(fetcher.paused.isEmpty)
+        #expect(fetcher.isDeliverable(partition, number: delivery.number))
+        #expect(!fetcher.isDeliverable(partition, number: delivery.number + 1))
+        #expect(Self.plan(&fetcher)?.entries.map(\.position.offset) == [3])
+    }
+
+    @Test("a seek wakes whoever fetches and whoever looks up")
+    func seekWakes() throws {
+        var fetcher = Self.fetcher()
+        (fetcher.hasRoom, fetcher.hasLookups) = (false, false)
+        _ = fetcher.seek(Self.partition(0), to: .earliest)
+        #expect(fetcher.hasRoom && fetcher.hasLookups)
+        (fetcher.hasRoom, fetcher.hasLookups) = (false, false)
+        let isFound = fetcher.found(start: 5, of: Self.partition(0), number: 2)
+        #expect(isFound && fetcher.hasRoom)
+    }
+
     @Test("the rest of a batch that was given back comes first, and nothing twice")
     func giveBack() throws {
         var fetcher = Self.fetcher(partitions: 2)

@@ -36,6 +36,7 @@ import Testing
                 case .revoked(let partitions): "revoked \(partitions)"
                 case .lost(let partitions, _): "lost \(partitions)"
                 case .reset(let partition, let from, let to): "reset \(partition) \(from.map { "\($0)" } ?? "-") \(to)"
+                case .truncated(let partition, let from, let to): "truncated \(partition) \(from) \(to)"
                 case .retrying(let error): "retrying \(error)"
                 case .commitFailed(let error): "commit failed \(error)"
                 }

@@ -43,6 +43,7 @@ import Testing
         case .leaders: "leaders \(partitions)"
         case .committed: "committed \(partitions)"
         case .starts(_, let leader): "starts \(partitions) at \(leader.host)"
+        case .checks(_, let leader): "checks \(partitions) at \(leader.host)"
         }
     }
 
@@ -133,7 +134,7 @@ import Testing
         return response
     }
 
-    private static func started(_ request: ScriptedBroker.Request) throws -> ListOffsetsResponse {
+    static func started(_ request: ScriptedBroker.Request) throws -> ListOffsetsResponse {
         let asked = try ListOffsetsRequest.decode(request.body, version: request.version)
         var response = ListOffsetsResponse()
         response.topics = asked.topics.map { asked in
@@ -173,6 +174,33 @@ import Testing
                 }
                 #expect(consumer.position(of: Self.partition(0)) == nil)
             }
+        }
+    }
+
+    @Test("who seeks while the group is asked what it has committed is neither sent back nor ended")
+    func seekWhileAsked() async throws {
+        let asking = Mutex<KafkaConsumer?>(nil)
+        try await FakeCluster.run(
+            brokers: 1, leaders: ["orders": [0]], coordinators: ["g": 0],
+            handler: { _, request in
+                if request.api == .fetch { return .answer(try Self.fetched(request, end: 5)) }
+                try asking.withLock(\.self)?.seek(Self.partition(0), to: .offset(2))
+                return .answer(OffsetFetchResponse())
+            }
+        ) { _, cluster in
+            var configuration = KafkaConsumerConfiguration(
+                subscription: .assignment([Self.partition(0): .committed], groupID: "g"))
+            configuration.offsetReset = .fail
+            configuration.autoCommitInterval = nil
+            let consumer = try KafkaConsumer(sharing: cluster, configuration: configuration)
+            asking.withLock { $0 = consumer }
+            async let running: Void = consumer.run()
+            var batches = consumer.batches.makeAsyncIterator()
+            #expect(try await batches.next()?.start == 2)
+            consumer.close()
+            _ = try await batches.next()
+            try await running
+            asking.withLock { $0 = nil }
         }
     }
 }

@@ -21,7 +21,8 @@ import Testing
         return values
     }
 
-    /// Three producers whose transactions lie across each other. The aborted one of producer 2 takes up the offsets 2 to 9.
+    /// Three producers whose transactions lie across each other. The aborted one of producer 2 takes up the offsets 2
+    /// to 9.
     private static func interleaved(batchesPerAnswer: Int) throws -> TransactionalLog {
         let log = TransactionalLog(batchesPerAnswer: batchesPerAnswer)
         try log.write("a0", "a1", by: 1)
