@@ -27,7 +27,7 @@ extension KafkaConsumer {
     /// False when it is of no use to go on.
     private func carryOut(_ plan: Fetcher.Plan) async -> Bool {
         do {
-            let connection = try await self.fetching.advertisedConnection(to: plan.broker)
+            let connection = try await self.cluster.advertisedConnection(to: plan.broker, lane: self.fetchLane)
             let startMs = self.now()
             let answer = try await connection.fetch(
                 plan.entries.map(\.position), limits: self.limits(of: plan),

@@ -40,7 +40,8 @@ extension KafkaConsumer {
                 await self.membershipWaker.wait(after: wakes, for: wait, clock: self.clock)
             case .send(let request, let timeout):
                 do {
-                    let answer = try await self.coordination.carryOut(request, of: groupID, timeout: timeout)
+                    let answer = try await self.cluster.carryOut(
+                        request, of: groupID, lane: self.membershipLane, timeout: timeout)
                     self.react { group, generator in
                         group.membership.answered(answer, nowMs: self.now(), using: &generator)
                     }
@@ -77,7 +78,6 @@ extension KafkaConsumer {
             self.lost(lost, error)
         case .retry(let error):
             if error.errorCode != .coordinatorLoadInProgress, let groupID = self.configuration.subscription.groupID {
-                self.coordination.forgetCoordinator(of: groupID)
                 self.cluster.forgetCoordinator(of: groupID)
             }
             self.tell(.retrying(error))
@@ -217,7 +217,7 @@ extension KafkaConsumer {
         }
         guard case .send(let request, let timeout)? = step else { return }
         do {
-            _ = try await self.coordination.carryOut(request, of: groupID, timeout: timeout)
+            _ = try await self.cluster.carryOut(request, of: groupID, lane: self.membershipLane, timeout: timeout)
         } catch {
             // The group finds out by itself, when the session is over.
             self.logger.info("could not leave the group", metadata: ["group": "\(groupID)", "reason": "\(error)"])

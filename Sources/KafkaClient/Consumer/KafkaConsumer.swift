@@ -35,13 +35,12 @@ public final class KafkaConsumer: Sendable {
     public let configuration: KafkaConsumerConfiguration
     /// What happens beside the records: partitions that come and go, offsets that were reset, errors that are retried.
     public let events: KafkaConsumerEvents
-    /// For everything that is short.
     let cluster: KafkaCluster
     private let ownsCluster: Bool
-    /// For fetches, whose answers may take their time.
-    let fetching: KafkaCluster
+    /// For fetches, whose answers may take their time. What is short goes in the general lane.
+    let fetchLane: ConnectionLane
     /// For the membership, where joining may take its time.
-    let coordination: KafkaCluster
+    let membershipLane: ConnectionLane
     let clock: any Clock<Duration>
     /// Milliseconds on that clock since this consumer was made.
     let now: @Sendable () -> Int64
@@ -92,8 +91,8 @@ public final class KafkaConsumer: Sendable {
         self.configuration = configuration
         self.cluster = cluster
         self.ownsCluster = isOwner
-        self.fetching = cluster.sibling()
-        self.coordination = cluster.sibling()
+        self.fetchLane = cluster.makeLane("fetch")
+        self.membershipLane = cluster.makeLane("membership")
         self.clock = clock
         let start = clock.now
         self.now = { start.duration(to: clock.now).milliseconds }
@@ -348,8 +347,8 @@ public final class KafkaConsumer: Sendable {
         self.interrupt { $0.phase = .ended }
         self.reader.wake()
         self.eventContinuation.finish()
-        await self.fetching.close()
-        await self.coordination.close()
+        await self.cluster.close(self.fetchLane)
+        await self.cluster.close(self.membershipLane)
         if self.ownsCluster { await self.cluster.close() }
     }
 

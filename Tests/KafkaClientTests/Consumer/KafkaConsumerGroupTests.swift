@@ -294,6 +294,25 @@ import Testing
         }
     }
 
+    @Test("fetches and the membership have connections of their own, which end with the consumer")
+    func lanes() async throws {
+        let group = FakeGroup { state in
+            state.target = [0]
+            state.end = 5
+        }
+        try await FakeGroup.run(group) { consumer in
+            let (pool, address) = (consumer.cluster.pool, consumer.cluster.configuration.bootstrap[0])
+            let lanes = [consumer.fetchLane, consumer.membershipLane]
+            try await Self.consume(consumer) { _ in
+                for lane in lanes { #expect(pool.isConnected(to: address, lane: lane)) }
+                consumer.close()
+                return .more
+            }
+            for lane in lanes { #expect(!pool.isConnected(to: address, lane: lane)) }
+            #expect(pool.isConnected(to: address, lane: .general), "that is the cluster's, which goes on")
+        }
+    }
+
     @Test("a weight that no broker would take is refused before anything is sent")
     func weights() async throws {
         try await FakeGroup.run(FakeGroup { _ in }) { consumer in

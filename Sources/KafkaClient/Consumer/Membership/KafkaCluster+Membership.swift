@@ -8,13 +8,13 @@ import KafkaWire
 extension KafkaCluster {
     /// Carries out what a membership asks for, once: repeating is the membership's business.
     ///
-    /// Call it on a cluster that nobody else uses (``sibling()``), since a coordinator answers JoinGroup and SyncGroup
-    /// when all members have come, perhaps after minutes, and whatever is sent on the same connection waits behind.
-    /// When the task is cancelled meanwhile, that connection is closed, so that the member can leave on another.
+    /// Give it a lane that nobody else uses, since a coordinator answers JoinGroup and SyncGroup when all members have
+    /// come, perhaps after minutes, and whatever is sent on the same connection waits behind. When the task is
+    /// cancelled meanwhile, that connection is closed, so that the member can leave on another.
     ///
     /// The limit is for the answer of a coordinator. Throws `KafkaClientError`, and `CancellationError`.
     func carryOut(
-        _ request: MembershipRequest, of groupID: String, timeout: Duration
+        _ request: MembershipRequest, of groupID: String, lane: ConnectionLane = .general, timeout: Duration
     ) async throws -> MembershipAnswer {
         switch request {
         case .lead(let leadership):
@@ -28,7 +28,7 @@ extension KafkaCluster {
         guard let coordinator = try await self.findCoordinators(of: [groupID])[groupID]?.get() else {
             throw Self.missing(groupID, api: "FindCoordinator")
         }
-        let connection = try await self.advertisedConnection(to: coordinator.address)
+        let connection = try await self.advertisedConnection(to: coordinator.address, lane: lane)
         do {
             return try await connection.carryOut(request, timeout: timeout)
         } catch is CancellationError {
