@@ -29,6 +29,8 @@ public struct ConsumedBatch: Sendable {
     let number: Int
     /// Of the leader that wrote the last record before ``next``, whether that is in this batch or not.
     private let epoch: LeaderEpoch
+    /// Who leads the partition, as far as that is known.
+    let leader: BrokerAddress?
 
     init(_ delivery: Fetcher.Delivery) {
         self.partition = delivery.partition
@@ -40,6 +42,7 @@ public struct ConsumedBatch: Sendable {
         self.lag = delivery.lag
         self.number = delivery.number
         self.epoch = delivery.epoch
+        self.leader = delivery.leader
     }
 
     /// The epoch of the leader that wrote what lies before an offset of this batch.

@@ -58,8 +58,8 @@ struct GroupPlace: Sendable {
         return named.compactMap(self.name).sorted()
     }
 
-    /// The topics whose names have to be asked for now, and when to come back if there are none. One question at a time:
-    /// ``learn(_:nowMs:)`` ends it.
+    /// The topics whose names have to be asked for now, and when to come back if there are none. One question at a
+    /// time: ``learn(_:nowMs:)`` ends it.
     mutating func takeUnnamed(nowMs: Int64) -> (ids: [TopicID], nextMs: Int64?) {
         guard !self.isLearning else { return ([], nil) }
         let ids = Set(self.pending.compactMap(\.topicID)).filter { self.names[$0] == nil }

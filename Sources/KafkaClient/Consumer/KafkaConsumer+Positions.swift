@@ -88,16 +88,16 @@ extension KafkaConsumer {
         }
     }
 
-    /// The end of a partition as its leader told it last; nil before the first answer. With read-committed part of it may
-    /// not be readable yet.
+    /// The end of a partition as its leader told it last; nil before the first answer. With read-committed part of it
+    /// may not be readable yet.
     public func highWatermark(of partition: TopicPartition) -> Offset? {
         self.withState { $0.fetcher.highWatermark(of: partition).map { Offset($0) } }
     }
 
-    /// How many offsets of a partition may be read and were not delivered yet, as far as the leader's last answer tells:
-    /// those from ``position(of:)`` up to the last stable offset with read-committed, otherwise up to the high watermark.
-    /// Not negative; markers of transactions and aborted records count, too. Nil while the position or the end is not
-    /// known. Java: `currentLag`.
+    /// How many offsets of a partition may be read and were not delivered yet, as far as the leader's last answer
+    /// tells: those from ``position(of:)`` up to the last stable offset with read-committed, otherwise up to the high
+    /// watermark. Not negative; markers of transactions and aborted records count, too. Nil while the position or the
+    /// end is not known. Java: `currentLag`.
     public func lag(of partition: TopicPartition) -> Int64? {
         self.withState { state -> Int64? in
             guard let position = state.position(of: partition)?.rawValue,
@@ -116,8 +116,8 @@ extension KafkaConsumer {
     }
 
     /// Where partitions end now for this consumer, whether it reads them or not: the last stable offset with
-    /// read-committed, otherwise the high watermark. One request to each leader; partitions fail on their own. Throws as
-    /// ``offsets(for:)`` does. Java: `endOffsets`.
+    /// read-committed, otherwise the high watermark. One request to each leader; partitions fail on their own. Throws
+    /// as ``offsets(for:)`` does. Java: `endOffsets`.
     public func endOffsets(of partitions: [TopicPartition]) async throws -> PartitionResults<ListedOffset> {
         try await self.cluster.listOffsets(
             Dictionary(partitions.map { ($0, .latest) }) { first, _ in first },

@@ -52,6 +52,8 @@ struct Fetcher: Sendable {
         var epoch = LeaderEpoch.none
         /// The same of the record before `start`.
         fileprivate(set) var epochBefore = LeaderEpoch.none
+        /// Who leads the partition, as far as that is known when the batch is taken.
+        var leader: BrokerAddress?
         /// The answer whose memory is free when this is done with.
         fileprivate(set) var charge: Int?
     }
@@ -205,7 +207,7 @@ struct Fetcher: Sendable {
             return Delivery(
                 partition: partition, number: state.number, batch: batch, start: item.start, next: item.next,
                 highWatermark: state.highWatermark ?? item.next, lastStableOffset: state.lastStableOffset,
-                epoch: item.epoch, epochBefore: epochBefore, charge: charge)
+                epoch: item.epoch, epochBefore: epochBefore, leader: state.leader?.address, charge: charge)
         }
         return nil
     }

@@ -8,8 +8,8 @@ import KafkaTypes
 import NIOCore
 import Tracing
 
-/// Makes the spans of a client, with OpenTelemetry's attributes for messaging, and carries trace contexts in the headers
-/// of records.
+/// Makes the spans of a client, with OpenTelemetry's attributes for messaging, and carries trace contexts in the
+/// headers of records.
 ///
 /// There is none of it where no tracer was bootstrapped before the client was made: then nothing is asked per record.
 struct ClientTracing: Sendable {
@@ -129,12 +129,14 @@ struct ClientTracing: Sendable {
                 operation, type: type, topic: batch.partition.topic, partition: batch.partition.partition, &attributes)
             attributes.set(Self.offset, value: .int64(batch.start.rawValue))
             attributes.set(Self.messageCount, value: .int64(Int64(batch.batch.header.recordCount)))
+            attributes.set(Self.serverAddress, value: batch.leader.map { .string($0.host) })
+            attributes.set(Self.serverPort, value: batch.leader.map { .int64(Int64($0.port)) })
             attributes.set(Self.group, value: group.map { .string($0) })
         }
     }
 
-    /// The contexts in a batch, each once if neighbours have the same; inflates a compressed batch. What cannot be read is
-    /// left out here: whoever reads the records finds out.
+    /// The contexts in a batch, each once if neighbours have the same; inflates a compressed batch. What cannot be read
+    /// is left out here: whoever reads the records finds out.
     private func contexts(of batch: ConsumedBatch) -> [ServiceContext] {
         var contexts: [ServiceContext] = []
         var last: String?
@@ -187,6 +189,8 @@ struct ClientTracing: Sendable {
     private static let tombstone = "messaging.kafka.message.tombstone"
     private static let offset = "messaging.kafka.offset"
     private static let errorType = "error.type"
+    private static let serverAddress = "server.address"
+    private static let serverPort = "server.port"
 
     private func describe(
         _ operation: String, type: String, topic: String, partition: PartitionIndex?,

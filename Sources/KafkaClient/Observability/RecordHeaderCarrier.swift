@@ -8,8 +8,8 @@ public import Tracing
 
 import NIOCore
 
-/// Writes a trace context into the headers of a record, one header per value: with a tracer of W3C's trace contexts they
-/// are `traceparent` and `tracestate`. A header that is there under the name already is replaced.
+/// Writes a trace context into the headers of a record, one header per value: with a tracer of W3C's trace contexts
+/// they are `traceparent` and `tracestate`. A header that is there under the name already is replaced.
 public struct RecordHeaderInjector: Injector {
     /// The headers of a record that is to be sent.
     public typealias Carrier = [RecordHeader]
@@ -24,7 +24,8 @@ public struct RecordHeaderInjector: Injector {
     }
 }
 
-/// Reads a trace context from the headers of a record that was received. Of several headers with one name the last counts.
+/// Reads a trace context from the headers of a record that was received. Of several headers with one name the last
+/// counts.
 public struct RecordHeaderExtractor: Extractor {
     /// The headers of a record as they lie in its batch.
     public typealias Carrier = RecordHeaders
@@ -34,9 +35,7 @@ public struct RecordHeaderExtractor: Extractor {
 
     /// The value of a header; nil when there is none, or it is not UTF-8. Reads all headers of the record.
     public func extract(key: String, from carrier: RecordHeaders) -> String? {
-        var found: ByteBuffer?
-        for header in carrier where header.name == key { found = header.value }
-        return found.flatMap { String(validating: $0.readableBytesView, as: UTF8.self) }
+        carrier.string(named: key)
     }
 }
 

@@ -18,7 +18,9 @@ import Tracing
     private func tracing() throws -> ClientTracing { try #require(ClientTracing(self.tracer, clientID: "test")) }
 
     /// A batch of records with these headers, as a consumer gets it.
-    private static func batch(_ headers: [[RecordHeader]]) throws -> ConsumedBatch {
+    private static func batch(
+        _ headers: [[RecordHeader]], leader: BrokerAddress? = BrokerAddress(host: "kafka-1", port: 9092)
+    ) throws -> ConsumedBatch {
         var builder = RecordBatchBuilder()
         for header in headers {
             try builder.append(
@@ -28,7 +30,7 @@ import Tracing
         return ConsumedBatch(
             Fetcher.Delivery(
                 partition: Self.orders0, number: 0, batch: batch, start: 0, next: Int64(headers.count),
-                highWatermark: 100))
+                highWatermark: 100, leader: leader))
     }
 
     private static func record(_ headers: [RecordHeader]) throws -> ConsumedRecord {
@@ -134,12 +136,18 @@ import Tracing
         let span = self.tracer.spans[0]
         #expect(span.recorded.links.map(\.span) == ["1", "2", "1"])
         #expect(span["messaging.batch.message_count"] == "5")
+        #expect(span["server.address"] == "kafka-1")
+        #expect(span["server.port"] == "9092")
         let large = try Self.batch((0..<500).map(header))
         await tracing.processing(large, group: nil, isolation: nil) { _ in }
         #expect(self.tracer.spans[1].recorded.links.count == ClientTracing.linksMax)
         tracing.received(batch, group: "billing")
         #expect(self.tracer.spans[2].operationName == "poll orders")
         #expect(self.tracer.spans[2]["messaging.operation.type"] == "receive")
+        #expect(self.tracer.spans[2]["server.address"] == "kafka-1")
+        tracing.received(try Self.batch([[]], leader: nil), group: "billing")
+        #expect(self.tracer.spans[3]["server.address"] == nil)
+        #expect(self.tracer.spans[3]["server.port"] == nil)
     }
 
     @Test("headers that are not UTF-8 are no context")
