@@ -54,8 +54,8 @@ extension KafkaCluster {
     }
 
     /// Deletes the records before an offset of each partition; `Offset(-1)` stands for all that there are. Answers with
-    /// the new log start offsets. Partitions fail on their own, with `offsetOutOfRange` for an offset behind the end, and
-    /// `policyViolation` where the topic is only compacted.
+    /// the new log start offsets. Partitions fail on their own, with `offsetOutOfRange` for an offset behind the end,
+    /// and `policyViolation` where the topic is only compacted.
     ///
     /// One request to each leader: DeleteRecords 0, Kafka 0.11.
     public func deleteRecords(before offsets: [TopicPartition: Offset]) async throws -> PartitionResults<Offset> {
@@ -92,8 +92,8 @@ extension KafkaCluster {
 }
 
 extension KafkaConnection {
-    /// Asks this broker, which leads all of these partitions. Those with a leader epoch are refused when that is not the
-    /// broker's (KIP-320).
+    /// Asks this broker, which leads all of these partitions. Those with a leader epoch are refused when that is not
+    /// the broker's (KIP-320).
     func listOffsets(
         _ specifications: [TopicPartition: OffsetSpecification], leaderEpochs: [TopicPartition: LeaderEpoch] = [:],
         isolation: ReadIsolation
