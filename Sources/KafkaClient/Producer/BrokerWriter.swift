@@ -38,16 +38,20 @@ struct ProduceAnswer: Sendable {
 struct BrokerWriter: Sendable {
     let cluster: KafkaCluster
     let signals: SenderSignals
+    let node: Int32
     let acks: RequiredAcks
     let requestTimeout: Duration
 
     /// Until the stream ends.
     func run(_ requests: AsyncStream<PlannedRequest>) async {
         let compressor = Compressor()
-        for await request in requests { await self.send(request, using: compressor) }
+        var watched: KafkaConnection?
+        for await request in requests { await self.send(request, using: compressor, &watched) }
     }
 
-    private func send(_ request: PlannedRequest, using compressor: Compressor) async {
+    private func send(
+        _ request: PlannedRequest, using compressor: Compressor, _ watched: inout KafkaConnection?
+    ) async {
         var answers: [Int: ProduceAnswer.Answer] = [:]
         var parts: [ProduceExchange.Part] = []
         var slots: [Int] = []
@@ -68,6 +72,8 @@ struct BrokerWriter: Sendable {
         do {
             guard !parts.isEmpty else { throw KafkaClientError(.invalidRequest, "no batch is left to be sent") }
             let connection = try await self.cluster.advertisedConnection(to: request.address)
+            if connection !== watched { self.watch(connection) }
+            watched = connection
             try self.write(exchange, slots, request.id, answers, to: connection)
         } catch let error as KafkaClientError {
             self.report(request.id, answers, otherwise: .unsent(error))
@@ -76,6 +82,12 @@ struct BrokerWriter: Sendable {
             let ended = KafkaClientError(.connectionClosed, "the producer ended", cause: error)
             self.report(request.id, answers, otherwise: .unsent(ended))
         }
+    }
+
+    /// The end of a connection is news also while nothing is on its way over it.
+    private func watch(_ connection: KafkaConnection) {
+        let (signals, node) = (self.signals, self.node)
+        connection.requests.channel.closeFuture.whenComplete { _ in signals.post(.disconnected(node)) }
     }
 
     private func report(_ batch: RecordBatch, of partition: TopicPartition, isRepeated: Bool) {

@@ -101,6 +101,7 @@ final class ProducerSender {
         case .sendEverything: self.due.formUnion(self.lanes.indices)
         case .answered(let answer):
             self.machine.answered(answer.id, answer.answers, otherwise: answer.otherwise, nowMs: nowMs)
+        case .disconnected(let node): self.machine.disconnected(from: node)
         case .topicDescribed(let name, let result): self.described(name, result)
         case .leadersKnown(let names, let result): self.leadersKnown(names, result)
         case .identity(.success(let identity)):
@@ -232,7 +233,7 @@ final class ProducerSender {
         // As many as may be on their way to a broker wait here at most.
         let (stream, continuation) = AsyncStream.makeStream(of: PlannedRequest.self)
         let writer = BrokerWriter(
-            cluster: self.cluster, signals: self.signals, acks: self.configuration.acks,
+            cluster: self.cluster, signals: self.signals, node: node, acks: self.configuration.acks,
             requestTimeout: self.configuration.requestTimeout)
         group.addTask { await writer.run(stream) }
         self.writers[node] = continuation

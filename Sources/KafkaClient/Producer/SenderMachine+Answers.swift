@@ -27,8 +27,7 @@ extension SenderMachine {
             self.refused(batch, of: index, code, message, nowMs: nowMs)
         case .lost(let error):
             batch.mayBeWritten = true
-            self.partitions[index].leader = nil
-            self.leaderless.insert(index)
+            self.leaderIsUnknown(of: index)
             if self.settings.isIdempotent || self.settings.resendsInDoubt {
                 self.retry(batch, of: index, nowMs: nowMs)
             } else {
@@ -38,9 +37,23 @@ extension SenderMachine {
             guard error.isRetriable || error.isUnreachable else {
                 return self.fail(batch, of: index, .error(error))
             }
-            self.partitions[index].leader = nil
-            self.leaderless.insert(index)
+            self.leaderIsUnknown(of: index)
             self.retry(batch, of: index, nowMs: nowMs)
+        }
+    }
+
+    /// Who leads the partition next may have forgotten the producer, or never have heard of it.
+    private mutating func leaderIsUnknown(of index: Int) {
+        self.partitions[index].leader = nil
+        self.partitions[index].provenMs = nil
+        self.leaderless.insert(index)
+    }
+
+    /// A connection to this node has ended: who is behind the next one may have lost its memory. Linear in the number of
+    /// partitions.
+    mutating func disconnected(from node: Int32) {
+        for index in self.partitions.indices where self.partitions[index].leader == node {
+            self.partitions[index].provenMs = nil
         }
     }
 
@@ -69,10 +82,7 @@ extension SenderMachine {
             return
         }
         if !code.isRefusalBeforeWriting { batch.mayBeWritten = true }
-        if code.meansOtherLeader {
-            self.partitions[index].leader = nil
-            self.leaderless.insert(index)
-        }
+        if code.meansOtherLeader { self.leaderIsUnknown(of: index) }
         if code == .messageTooLarge || code == .recordListTooLarge, batch.recordCount > 1, !batch.isReported {
             batch.isSplitting = true
             self.requeue(batch, of: index)

@@ -16,7 +16,7 @@ import NIOCore
 /// 3. A batch is reported failed without `mayBeWritten` only when no attempt at it can be written any more.
 /// 4. Every batch is reported exactly once, at the latest when its delivery time-out has passed.
 /// 5. Of one partition there are never batches on their way to two nodes, nor more than `inFlightMax`; and only one
-///    while the broker may not know the producer yet, since it would take any sequence then.
+///    while the broker may not know the producer yet, or not any more, since it would take any sequence then.
 /// 6. A sequence, once it was sent, stays with its batch until the batch was written, or certainly was not and never
 ///    will be. Sequences begin again (`beginAgain`) only when nothing is on its way; under a new epoch, which shuts out what
 ///    of the old one may still lie in a broker's socket, unless nothing can.
@@ -85,7 +85,8 @@ struct SenderMachine<Token: Sendable>: Sendable {
         var inFlightNode: Int32 = -1
         var identity: Identity?
         var nextSequence: Int32 = 0
-        /// When the broker last acknowledged something under this identity; nil: never.
+        /// When the broker last acknowledged something under this identity; nil: never, or not since it may have become
+        /// another.
         var provenMs: Int64?
         /// In the order of their batches.
         var holes: [Hole] = []

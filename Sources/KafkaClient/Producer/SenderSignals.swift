@@ -13,6 +13,8 @@ final class SenderSignals: Sendable {
         /// Somebody waits for memory, or for everything to be sent.
         case sendEverything
         case answered(ProduceAnswer)
+        /// A connection to this node has ended.
+        case disconnected(Int32)
         case topicDescribed(String, Result<TopicDescription, KafkaClientError>)
         case leadersKnown([String], Result<[TopicDescription], KafkaClientError>)
         case identity(Result<ProducerIdentity, KafkaClientError>)

@@ -32,6 +32,8 @@ struct SenderMachineModel {
         var leader: Int32
         var records: [Int] = []
         var producers: [Int64: ProducerEntry] = [:]
+        /// All batches, with what they were sent with, as a broker finds them when it reads its log.
+        var batches: [(stamp: BatchStamp, batch: LoggedBatch)] = []
     }
 
     struct Arrived {
@@ -64,6 +66,10 @@ struct SenderMachineModel {
     var reports: [Int: Report] = [:]
     var offsets: [Int: Int64] = [:]
     var violations: [String] = []
+    /// Brokers lose what was written last, acknowledged or not, now and then.
+    var losesTails = false
+    /// What was written and got lost that way.
+    var lost: Set<Int> = []
     /// Nothing goes wrong any more.
     var isHealed = false
     private var nextProducerID: Int64 = 100
@@ -92,7 +98,9 @@ struct SenderMachineModel {
         case 7: self.nowMs += Int64.random(in: 0...400, using: &self.generator)
         case 8: if self.isUnlucky(3) { self.breakConnection() }
         case 9: if self.isUnlucky(4) { self.moveLeader() }
-        case 10: if self.isUnlucky(20) { self.nowMs += 3_000 }
+        case 10:
+            if self.isUnlucky(20) { self.nowMs += 3_000 }
+            if self.losesTails, self.isUnlucky(8) { self.loseTail() }
         default: self.nowMs += 5
         }
         self.work()
@@ -165,9 +173,8 @@ struct SenderMachineModel {
     /// A connection ends. Its requests may still be carried out, or get lost from some point on.
     private mutating func breakConnection() {
         guard let node = self.connections.keys.sorted().randomElement(using: &self.generator),
-            let connection = self.connections[node]
+            let connection = self.connections.removeValue(forKey: node)
         else { return }
-        self.connections[node] = nil
         if self.oneIn(2) {
             let count = self.sockets[node]?.count ?? 0
             let kept = Int.random(in: 0...count, using: &self.generator)
@@ -176,6 +183,11 @@ struct SenderMachineModel {
                 .map(\.element)
             if self.sockets[node]?.isEmpty == true { self.sockets[node] = nil }
         }
+        self.ended(connection, to: node)
+    }
+
+    private mutating func ended(_ connection: Int, to node: Int32) {
+        self.machine.disconnected(from: node)
         let error = KafkaClientError(.connectionClosed, "lost")
         for id in self.outstanding.removeValue(forKey: connection) ?? [] {
             self.machine.answered(id, [:], otherwise: .lost(error), nowMs: self.nowMs)
@@ -185,6 +197,24 @@ struct SenderMachineModel {
     private mutating func moveLeader() {
         let index = Int.random(in: 0..<self.logs.count, using: &self.generator)
         self.logs[index].leader = Int32.random(in: 0..<Self.nodes, using: &self.generator)
+    }
+
+    /// A partition comes back without its last batches: its leader has lost power, with them and what lay in its sockets,
+    /// and leads it again, or another replica does that had not got them yet. What the log says of producers is all that
+    /// the new leader knows of them.
+    private mutating func loseTail() {
+        let index = Int.random(in: 0..<self.logs.count, using: &self.generator)
+        let old = self.logs[index].leader
+        self.logs[index].leader = Int32.random(in: 0..<Self.nodes, using: &self.generator)
+        self.sockets[old] = nil
+        if let connection = self.connections.removeValue(forKey: old) { self.ended(connection, to: old) }
+        let count = min(Int.random(in: 0...4, using: &self.generator), self.logs[index].batches.count)
+        guard let cut = self.logs[index].batches.suffix(count).first?.batch.baseOffset else { return }
+        self.lost.formUnion(self.logs[index].records[Int(cut)...])
+        self.logs[index].records.removeSubrange(Int(cut)...)
+        self.logs[index].batches.removeLast(count)
+        self.logs[index].producers = [:]
+        for (stamp, batch) in self.logs[index].batches { self.logs[index].note(batch, stamp) }
     }
 
     /// A broker carries out a request: the oldest of one of its connections.
@@ -224,13 +254,12 @@ struct SenderMachineModel {
         let stamp = sent.stamp
         let baseOffset = Int64(self.logs[sent.partition].records.count)
         if stamp.producerID >= 0 {
-            var entry = self.logs[sent.partition].producers[stamp.producerID]
+            let entry = self.logs[sent.partition].producers[stamp.producerID]
             if let refusal = Self.judge(stamp, count, entry) { return refusal }
-            if entry == nil || entry?.epoch != stamp.epoch { entry = ProducerEntry(epoch: stamp.epoch, batches: []) }
-            entry?.batches.append(LoggedBatch(baseSequence: stamp.sequence, count: count, baseOffset: baseOffset))
-            if let size = entry?.batches.count, size > 5 { entry?.batches.removeFirst() }
-            self.logs[sent.partition].producers[stamp.producerID] = entry
         }
+        let batch = LoggedBatch(baseSequence: stamp.sequence, count: count, baseOffset: baseOffset)
+        self.logs[sent.partition].batches.append((stamp, batch))
+        self.logs[sent.partition].note(batch, stamp)
         self.logs[sent.partition].records += sent.token.records
         return .written(baseOffset: baseOffset, logAppendTime: nil)
     }
@@ -322,6 +351,8 @@ extension SenderMachineModel {
         for record in index * 1_000_000..<self.nextRecord[index] {
             switch self.reports[record] {
             case .written:
+                // What a broker has lost nobody can help.
+                if self.lost.contains(record) { continue }
                 guard let offset = positions[record] else {
                     self.violations.append("record \(record) was acknowledged and is not there")
                     continue
@@ -334,5 +365,17 @@ extension SenderMachineModel {
             case .failed, nil: break
             }
         }
+    }
+}
+
+extension SenderMachineModel.Log {
+    /// Remembers a batch of a producer, the last five of an epoch.
+    mutating func note(_ batch: SenderMachineModel.LoggedBatch, _ stamp: BatchStamp) {
+        guard stamp.producerID >= 0 else { return }
+        var entry = self.producers[stamp.producerID] ?? .init(epoch: stamp.epoch, batches: [])
+        if entry.epoch != stamp.epoch { entry = .init(epoch: stamp.epoch, batches: []) }
+        entry.batches.append(batch)
+        if entry.batches.count > 5 { entry.batches.removeFirst() }
+        self.producers[stamp.producerID] = entry
     }
 }

@@ -25,9 +25,10 @@ import Testing
     }
 
     private static func violations(
-        _ settings: SenderMachine<Model.Token>.Settings, seed: UInt64, keepsOrder: Bool
+        _ settings: SenderMachine<Model.Token>.Settings, seed: UInt64, keepsOrder: Bool, losesTails: Bool = false
     ) -> (violations: [String], model: Model) {
         var model = Model(settings, partitions: 4, seed: seed)
+        model.losesTails = losesTails
         for _ in 0..<Self.steps { model.step() }
         let violations = model.finish(keepsOrder: keepsOrder)
         return (violations, model)
@@ -49,6 +50,28 @@ import Testing
         }
         // The model is of use only when all of this happens.
         #expect(written > 1_000 && failed > 100 && doubtful > 100, "\(written) \(failed) \(doubtful)")
+    }
+
+    @Test(
+        "brokers that lose what was written last make it write nothing twice and nothing out of order", arguments: 0..<4
+    )
+    func lostTails(part: UInt64) {
+        var (written, failed, doubtful, lost) = (0, 0, 0, 0)
+        for seed in part * 20..<part * 20 + 20 {
+            let (violations, model) = Self.violations(
+                Self.settings { _ in }, seed: seed, keepsOrder: true, losesTails: true)
+            #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(3))")
+            lost += model.lost.count
+            for report in model.reports.values {
+                switch report {
+                case .written: written += 1
+                case .failed(mayBeWritten: true): doubtful += 1
+                case .failed: failed += 1
+                }
+            }
+        }
+        #expect(
+            written > 1_000 && failed > 100 && doubtful > 100 && lost > 500, "\(written) \(failed) \(doubtful) \(lost)")
     }
 
     @Test("without idempotence nothing is there twice, and with one request in flight the order is kept")
