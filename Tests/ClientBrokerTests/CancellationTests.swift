@@ -107,7 +107,10 @@ import Testing
 
     @Test("a receiver that asks while its lateness is being dealt with stays in the group")
     func lateAndBack() async throws {
-        try await withMartlet(MartletConfiguration(topics: ["orders"])) { martlet in
+        let configs = [
+            "group.consumer.heartbeat.interval.ms": "50", "group.consumer.min.heartbeat.interval.ms": "50",
+        ]
+        try await withMartlet(MartletConfiguration(configs: configs, topics: ["orders"])) { martlet in
             let cluster = try Fixture.cluster(martlet)
             let orders = Fixture.partition(0)
             try await KafkaCluster.withCluster(cluster) { client in
@@ -121,6 +124,8 @@ import Testing
                 let receiver = Task { () -> Offset? in
                     var batches = consumer.batches.makeAsyncIterator()
                     for _ in 0..<2 { _ = try await batches.next() }
+                    // So that no answer to a Fetch wakes it by chance.
+                    try consumer.pause([orders])
                     for await _ in gate { break }
                     return try await batches.next()?.next
                 }
@@ -129,6 +134,10 @@ import Testing
                 open.yield()
                 while !consumer.withState(\.isAsking) { await Task.yield() }
                 hold.release()
+                // A member that leaves says so once, and then nothing.
+                let heartbeats = martlet.requestCount(of: .consumerGroupHeartbeat)
+                try await martlet.waitForRequests(heartbeats + 3, of: .consumerGroupHeartbeat)
+                try consumer.resume([orders])
                 try await Fixture.produce(20..<21, to: orders, client)
                 #expect(try await receiver.value == 21)
                 running.cancel()

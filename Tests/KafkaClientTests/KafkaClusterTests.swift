@@ -216,6 +216,15 @@ import Testing
         }
     }
 
+    @Test("a change whose answer got lost is an error, and not made again")
+    func lostChange() async throws {
+        try await FakeCluster.run(brokers: 1, handler: { _, _ in .close }) { fake, client in
+            let error = await #expect(throws: KafkaClientError.self) { try await client.createTopics([NewTopic("t")]) }
+            #expect(error?.code == .connectionClosed)
+            #expect(fake.log.map(\.api) == [.createTopics])
+        }
+    }
+
     @Test("topics fail on their own, with the words of the broker")
     func itemErrors() async throws {
         try await FakeCluster.run(

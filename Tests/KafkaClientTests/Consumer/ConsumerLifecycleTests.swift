@@ -33,11 +33,13 @@ import Testing
 
     private static func until(_ condition: () -> Bool) async { while !condition() { await Task.yield() } }
 
-    /// Runs a consumer, and hands `body` an iterator that has a batch of it in hand.
+    /// Runs a consumer, and hands `body` an iterator that has a batch of it in hand. Returns what was revoked, in order.
+    @discardableResult
     private static func withBatch(
         _ group: FakeGroup,
         _ body: @escaping @Sendable (KafkaConsumer, inout ConsumedBatches.Iterator) async throws -> Void
-    ) async throws {
+    ) async throws -> [TopicPartition] {
+        let revoked = Mutex<[TopicPartition]>([])
         try await FakeGroup.run(group) { consumer in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { try await consumer.run() }
@@ -46,7 +48,11 @@ import Testing
                 try await body(consumer, &batches)
                 try await tasks.waitForAll()
             }
+            for await event in consumer.events {
+                if case .revoked(let partitions) = event { revoked.withLock { $0 += partitions } }
+            }
         }
+        return revoked.withLock(\.self)
     }
 
     // MARK: Closing
@@ -68,7 +74,7 @@ import Testing
     @Test("a consumer that is closed while it waits to give up a partition ends when the batch in hand is done")
     func closedWhileGivingUp() async throws {
         let group = Self.group()
-        try await Self.withBatch(group) { consumer, batches in
+        let revoked = try await Self.withBatch(group) { consumer, batches in
             group.update { $0.target = [] }
             await Self.until { consumer.handWaker.waitingCount == 1 }
             consumer.close()
@@ -78,6 +84,7 @@ import Testing
         }
         #expect(group.committed == [0: 5])
         #expect(group.log.last == "leave -1")
+        #expect(revoked == [TopicPartition(topic: "orders", partition: 0)], "once, whoever came first")
     }
 
     @Test("a partition is given up as soon as another iterator has taken the place of the one with its batch in hand")

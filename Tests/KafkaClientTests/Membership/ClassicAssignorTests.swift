@@ -148,9 +148,30 @@ import Testing
         for assignor in [StickyAssignor(), CooperativeStickyAssignor()] as [any ClassicAssignor] {
             #expect(AssignorSketch.text(try assignor.assign(sketch.problem)) == "a: t0[2 3]\nb: t0[0 1]")
         }
+        // Whichever comes first.
+        sketch.give("b", Array(partitions.prefix(2)), generation: 2)
+        for assignor in [StickyAssignor(), CooperativeStickyAssignor()] as [any ClassicAssignor] {
+            #expect(AssignorSketch.text(try assignor.assign(sketch.problem)) == "a: t0[0 1]\nb: t0[2 3]")
+        }
         sketch.give("b", partitions, generation: 3)
         for assignor in [StickyAssignor(), CooperativeStickyAssignor()] as [any ClassicAssignor] {
             #expect(sketch.fault(of: try assignor.assign(sketch.problem)) == nil)
+        }
+    }
+
+    @Test("what several claim is held back for those who were given it last", arguments: [(3, 4), (4, 3), (4, 4)])
+    func holdsBack(ofA: Int32, ofB: Int32) {
+        let partition = TopicPartition(topic: "t0", partition: 0)
+        let members = [("a", ofA), ("b", ofB)].map { id, generation in
+            var member = ClassicGroupMember(memberID: id, topics: ["t0"])
+            member.owned = [partition]
+            member.generation = generation
+            return member
+        }
+        for (memberID, generation) in [("a", ofA), ("b", ofB), ("c", -1)] {
+            var shares = [memberID: [partition]]
+            CooperativeHold.apply(to: &shares, members)
+            #expect(shares[memberID]?.isEmpty == (generation < max(ofA, ofB)), "\(memberID)")
         }
     }
 

@@ -210,6 +210,23 @@ import Testing
         #expect(!member.membership.isUnderWay(giveUp.number))
         #expect(member.membership.released(giveUp.number, nowMs: member.nowMs).isNothing)
         #expect(member.dueJoin != nil)
+        // Nor when the member has got something new since.
+        _ = member.answerJoin(generation: 2)
+        _ = try #require(member.dueSync)
+        let new = try #require(try member.answerSync(.none, [3]).asksFor)
+        #expect(member.membership.released(giveUp.number, nowMs: member.nowMs).isNothing)
+        #expect(member.membership.owned.isEmpty && member.membership.isUnderWay(new.number))
+    }
+
+    @Test("an assignment that got lost is joined for anew, since nobody knows whether the leader's arrived")
+    func lostSync() throws {
+        let member = ClassicMember()
+        _ = try #require(member.dueJoin)
+        _ = member.answerJoin()
+        _ = try #require(member.dueSync)
+        #expect(member.fail(.connectionClosed).retried != nil)
+        member.nowMs += 1000
+        #expect(member.dueJoin?.memberID == "me")
     }
 
     @Test("a coordinator that is silent for the session time-out has given the member up")

@@ -268,6 +268,11 @@ import Testing
         #expect(!member.membership.isUnderWay(old.number))
         #expect(member.membership.released(old.number, nowMs: member.nowMs).isNone)
         #expect(member.membership.owned.isEmpty)
+        // Nor does it when the member has got something else to do since.
+        _ = try #require(member.due())
+        let new = try #require(member.answer(epoch: 2, assigned: Self.partitions(2)).reconciliation)
+        #expect(member.membership.released(old.number, nowMs: member.nowMs).isNone)
+        #expect(member.membership.owned.isEmpty && member.membership.isUnderWay(new.number))
     }
 
     @Test("after a heartbeat that got lost the next one says everything, soon")

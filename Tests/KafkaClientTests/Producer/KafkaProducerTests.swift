@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaMessages
+import KafkaRecords
 import KafkaTypes
 import KafkaWire
 import NIOCore
@@ -14,7 +15,7 @@ import Testing
 @Suite struct KafkaProducerTests {
     private static let value = ByteBuffer(repeating: 7, count: 1_000)
 
-    private static func produced(_ request: ScriptedBroker.Request, _ errorCode: ErrorCode = .none) throws
+    static func produced(_ request: ScriptedBroker.Request, _ errorCode: ErrorCode = .none) throws
         -> ProduceResponse
     {
         let decoded = try ProduceRequest.decode(request.body, version: request.version)
@@ -151,6 +152,22 @@ import Testing
         }
     }
 
+    @Test("records without a key go on with another partition when their batch was sent")
+    func rotates() async throws {
+        try await FakeCluster.run(
+            brokers: 1, leaders: ["t": [0, 0, 0]], handler: { _, request in try Self.reply(request) }
+        ) { _, client in
+            try await Self.producer(client, Self.small()).whileRunning { producer in
+                var last: TopicPartition?
+                for _ in 0..<10 {
+                    let partition = try await producer.send(ProducerRecord(topic: "t", value: Self.value)).partition
+                    #expect(partition != last)
+                    last = partition
+                }
+            }
+        }
+    }
+
     @Test("a refusal is the error of its records; a record that is too large is not even taken")
     func refusals() async throws {
         try await FakeCluster.run(
@@ -197,6 +214,40 @@ import Testing
                 #expect(producer.pool.room.taken == 0)
             }
             #expect(fake.log.filter { $0.api == .produce }.count > 5)
+        }
+    }
+
+    @Test("the end of a connection is noticed while nothing is on its way over it", .timeLimit(.minutes(1)))
+    func disconnected() async throws {
+        try await FakeCluster.run(
+            brokers: 1, leaders: ["t": [0]], handler: { _, request in try Self.reply(request) }
+        ) { _, client in
+            let signals = SenderSignals()
+            let writer = BrokerWriter(
+                cluster: client, signals: signals, node: 3, acks: .all, requestTimeout: .seconds(30))
+            let (requests, request) = AsyncStream.makeStream(of: PlannedRequest.self)
+            let partition = TopicPartition(topic: "t", partition: 0)
+            for id in 1...2 as ClosedRange<UInt64> {
+                var builder = RecordBatchBuilder()
+                try builder.append(key: nil, value: Self.value, timestamp: 0)
+                let batch = OutgoingBatch(
+                    builder, owner: ProducerBatch(partition: partition, serial: id, createdMs: 0), reservedBytes: 0)
+                let part = PlannedRequest.Part(
+                    slot: 0, partition: partition, topicID: nil, batch: batch, stamp: BatchStamp())
+                request.yield(PlannedRequest(id: id, address: client.configuration.bootstrap[0], parts: [part]))
+            }
+            async let writing: Void = writer.run(requests)
+            var (answers, ends): (Int, [Int32]) = (0, [])
+            while ends.isEmpty {
+                for signal in await signals.next() {
+                    if case .answered = signal { answers += 1 }
+                    if case .disconnected(let node) = signal { ends.append(node) }
+                }
+                if answers == 2 { await client.pool.closeAll() }
+            }
+            request.finish()
+            await writing
+            #expect(answers == 2 && ends == [3])
         }
     }
 

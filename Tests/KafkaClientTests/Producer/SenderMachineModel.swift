@@ -131,6 +131,11 @@ struct SenderMachineModel {
                 self.machine.identified(.init(producerID: self.nextProducerID, epoch: 0))
             }
         }
+        if self.isUnlucky(40) {
+            // What is known of topics is asked for anew now and then, also where a leader is known.
+            let index = Int.random(in: 0..<self.logs.count, using: &self.generator)
+            self.machine.leaderKnown(self.logs[index].leader, of: index)
+        }
         let leaderless = self.machine.takeLeaderNeed(nowMs: self.nowMs)
         guard !leaderless.isEmpty else { return }
         for index in leaderless where !self.isUnlucky(4) {

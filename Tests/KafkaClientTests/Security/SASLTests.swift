@@ -225,6 +225,19 @@ import Testing
         #expect(error?.message.contains("secret") == false)
     }
 
+    @Test("a token that was refused stays refused, also when the broker goes on as if it were not")
+    func refusedTokenAccepted() async throws {
+        let sasl = KafkaSASL.oauthBearer { OAuthBearerToken(value: "secret") }
+        let result = try await Self.login(sasl) { broker in
+            _ = try await Self.handshake(broker)
+            try await Self.step(broker) { _ in "{\"status\":\"invalid_token\"}" }
+            try await Self.step(broker) { _ in "" }
+        }
+        let error = #expect(throws: KafkaClientError.self) { try result.get() }
+        #expect(error?.code == .authenticationFailed)
+        #expect(error?.message.contains("invalid_token") == true)
+    }
+
     @Test(
         "tokens that would change the meaning of the message are not sent",
         arguments: [
