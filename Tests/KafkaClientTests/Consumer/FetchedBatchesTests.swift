@@ -62,6 +62,19 @@ import Testing
         #expect(all.next == 10)
     }
 
+    @Test("what a producer wrote outside of its transactions is shown, though one of them was aborted")
+    func outsideOfTransactions() throws {
+        var options = RecordBatchBuilder.Options()
+        (options.baseOffset, options.producerID, options.producerEpoch) = (1, 1, 0)
+        var builder = RecordBatchBuilder(options)
+        try builder.append(key: nil, value: ByteBuffer(string: "v"), timestamp: 0)
+        let fetched = Self.fetched(
+            [try Self.batch(0, producer: 1), try builder.finish().bytes, try Self.marker(2, producer: 1, .abort)],
+            aborted: [.init(producerID: 1, firstOffset: 0)])
+        let batches = FetchedBatches(fetched, from: 0, isolation: .readCommitted, verifiesChecksums: true)
+        #expect(Self.offsets(batches) == [[-1, 1], [1, 3]])
+    }
+
     @Test("where there is nothing to deliver, the position moves all the same")
     func onlyMarkers() throws {
         let fetched = Self.fetched([try Self.marker(4, producer: 1, .commit)])

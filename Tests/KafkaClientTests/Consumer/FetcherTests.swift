@@ -113,6 +113,7 @@ import Testing
         var generator = SplitMix(seed: 1)
         _ = fetcher.received(plan, [first], nowMs: 0, using: &generator)
         #expect(Self.plan(&fetcher) == nil)
+        fetcher.hasRoom = false
         _ = Self.take(&fetcher)
         #expect(fetcher.hasRoom)
         let next = try #require(Self.plan(&fetcher))
@@ -167,6 +168,30 @@ import Testing
         (fetcher.hasRoom, fetcher.hasLookups) = (false, false)
         let isFound = fetcher.found(start: 5, of: Self.partition(0), number: 2)
         #expect(isFound && fetcher.hasRoom)
+    }
+
+    @Test("the memory of an answer is in use until all partitions that it has batches of are done with")
+    func sharedAnswer() throws {
+        let size = try ReadCursorTests.batch(0, count: 5).readableBytes
+        var fetcher = Self.fetcher(partitions: 2)
+        try Self.receive(try #require(Self.plan(&fetcher)), upTo: 5, &fetcher)
+        #expect(fetcher.bytesInUse == 2 * size)
+        fetcher.finish(try #require(Self.take(&fetcher)))
+        #expect(fetcher.bytesInUse == 2 * size)
+        fetcher.finish(try #require(Self.take(&fetcher)))
+        #expect(fetcher.bytesInUse == 0)
+    }
+
+    @Test("the rest of a batch that was given back comes before what other partitions have, also if it was the last")
+    func giveBackLast() throws {
+        var fetcher = Self.fetcher(partitions: 2)
+        try Self.receive(try #require(Self.plan(&fetcher)), upTo: 5, &fetcher)
+        try Self.receive(try #require(Self.plan(&fetcher)), upTo: 10, &fetcher)
+        let delivery = try #require(Self.take(&fetcher))
+        fetcher.giveBack(delivery, from: 3)
+        let again = try #require(Self.take(&fetcher))
+        #expect(again.partition == delivery.partition)
+        #expect(again.start == 3)
     }
 
     @Test("the rest of a batch that was given back comes first, and nothing twice")

@@ -106,10 +106,33 @@ import Testing
         #expect(!isFound)
         fetcher.failed(old, for: old.partitions, nowMs: 0, using: &generator)
         fetcher.finished(old)
+        #expect(fetcher.brokers == [Self.first])
         #expect(Self.take(&fetcher).isEmpty, "the new question is under way")
         let isFoundNow = fetcher.found(start: 9, of: Self.partition(0), number: 2)
         #expect(isFoundNow)
         #expect(fetcher.position(of: Self.partition(0)) == 9)
+    }
+
+    @Test("who seeks where a question has failed does not wait until it would have been repeated")
+    func seekAfterFailure() {
+        var generator = SplitMix(seed: 1)
+        var fetcher = Self.fetcher([(.committed, Self.first)])
+        let lookup = fetcher.takeLookups(nowMs: 0).due[0]
+        fetcher.failed(lookup, for: lookup.partitions, nowMs: 0, using: &generator)
+        fetcher.finished(lookup)
+        #expect(Self.take(&fetcher).isEmpty)
+        #expect(fetcher.seek(Self.partition(0), to: .latest) == 2)
+        #expect(Self.take(&fetcher) == ["starts 0 at a"])
+    }
+
+    @Test("a leader that is gone while it is asked is looked up at once, whether it answers or not")
+    func leaderGone() throws {
+        var generator = SplitMix(seed: 1)
+        var fetcher = Self.fetcher([(.earliest, Self.first)])
+        let lookup = fetcher.takeLookups(nowMs: 0).due[0]
+        fetcher.lookUpAgain(lookup.partitions, nowMs: 0, using: &generator)
+        let next = try #require(fetcher.takeLookups(nowMs: 0).nextMs)
+        #expect(Self.take(&fetcher, nowMs: next) == ["leaders 0"])
     }
 
     /// A leader of partitions with the number of records `end` each, in one answer.

@@ -230,6 +230,21 @@ import Testing
         #expect(check == Fetcher.Check(number: 2, offset: 6, epoch: 4, leaderEpoch: 5))
     }
 
+    @Test("a leader that was asked about one position is asked about another that comes from elsewhere")
+    func askedAgain() throws {
+        var state = Self.state()
+        Self.lead(&state.fetcher, epoch: 3)
+        try Self.receive(Self.plan(&state.fetcher), epochs: [3], &state.fetcher)
+        Self.lead(&state.fetcher, epoch: 4)
+        let check = try #require(Self.takeCheck(&state.fetcher))
+        #expect(Self.answer(&state.fetcher, check, .init(epoch: 3, offset: 5)) == nil)
+        #expect(Self.takeCheck(&state.fetcher) == nil)
+        let isAssigned = state.seek(Self.orders, to: .committed)
+        #expect(isAssigned)
+        _ = state.begin(Self.orders, number: 2, at: .init(next: 90, leaderEpoch: 3), isCommitted: true)
+        #expect(Self.takeCheck(&state.fetcher)?.offset == 90)
+    }
+
     @Test(
         "a batch that is given back whole has the epoch before it, the rest of one its own", arguments: [false, true])
     func givenBack(isPaused: Bool) throws {
