@@ -156,7 +156,8 @@ let package = Package(
 
         // Drives the client as benchmarks/peers drive librdkafka; see benchmarks/README.md.
         .executableTarget(
-            name: "client-bench", dependencies: ["KafkaClient", nioCore], path: "benchmarks/client-bench"),
+            name: "client-bench", dependencies: ["KafkaClient", nioCore, nioPosix],
+            path: "benchmarks/client-bench"),
 
         // Compiles Sources/KafkaMessages/Schemas/*.kmsg to Swift; its output is committed.
         .executableTarget(name: "wiregen"),

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-import Foundation
 import KafkaClient
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
 
 /// Drives KafkaClient as `benchmarks/peers/rdkafka.c` drives librdkafka: the same command line, the same output, the same
 /// settings by their Kafka names.
@@ -13,7 +20,8 @@ struct ClientBench {
         do {
             try await Self.run(arguments)
         } catch {
-            FileHandle.standardError.write(Data("client-bench: \(error)\n".utf8))
+            var message = "client-bench: \(error)\n"
+            _ = message.withUTF8 { write(STDERR_FILENO, $0.baseAddress, $0.count) }
             exit(1)
         }
     }

@@ -3,7 +3,7 @@
 
 import KafkaClient
 import NIOCore
-import Synchronization
+import NIOPosix
 
 /// Writes records of one size to a topic, partitions chosen by the producer.
 struct ProduceRun {
@@ -26,32 +26,19 @@ struct ProduceRun {
 
     /// From the time at which a record was due to its acknowledgement.
     func atRate(perSecond: Int, seconds: Int) async throws {
+        let threads = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let pacer = Pacer(threads.next())
         try await self.withProducer { producer in
             let count = perSecond * seconds
             let meter = Meter()
-            let start = Meter.now
-            let interval = 1_000_000_000 / Int64(perSecond)
-            let latencies = try await withThrowingTaskGroup(of: Int64.self) { tasks in
-                for number in 0..<count {
-                    let due = start + Int64(number) * interval
-                    let left = due - Meter.now
-                    if left > 0 { try await Task.sleep(for: .nanoseconds(left), tolerance: .zero) }
-                    let handle = try await producer.enqueue(self.record(number))
-                    tasks.addTask {
-                        _ = try await handle.metadata
-                        return Meter.now - due
-                    }
-                }
-                var latencies: [Int64] = []
-                for try await latency in tasks { latencies.append(latency) }
-                return latencies.sorted()
-            }
+            let latencies = try await pacer.latencies(count, perSecond: perSecond, to: producer) { self.record($0) }
             func percentile(_ part: Int) -> Int64 { latencies[min(count * part / 1000, count - 1)] / 1000 }
             meter.report(
                 records: count, bytes: count * self.recordBytes,
                 more: " p50_us=\(percentile(500)) p99_us=\(percentile(990)) p999_us=\(percentile(999))"
                     + " max_us=\(percentile(1000))")
         }
+        try await threads.shutdownGracefully()
     }
 
     private func withProducer(_ body: @Sendable (KafkaProducer) async throws -> Void) async throws {

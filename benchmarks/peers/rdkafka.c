@@ -9,9 +9,10 @@
 //   rdkafka stall BROKERS TOPIC SECONDS [name=value...]           fetches and is never asked for anything
 //
 // Prints name=value pairs: records, bytes, wall_s, cpu_s (user and system time of the whole process, between the first
-// and the last record), peak_mib; for latency p50_us, p99_us, p999_us, max_us.
+// and the last record), peak_mib, anonymous_mib (of the memory at the end, what is not pages of files); for latency p50_us, p99_us, p999_us, max_us.
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,10 +41,15 @@ static double cpu_s(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static double peak_mib(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
+// A size from /proc/self/status, in MiB. Not ru_maxrss, which begins with what the process had that made this one.
+static double status_mib(const char *name) {
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    double kib = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (!strncmp(line, name, strlen(name))) kib = atof(line + strlen(name));
+    if (file) fclose(file);
+    return kib / 1024;
 }
 
 static double wall_from, cpu_from;
@@ -54,8 +60,8 @@ static void begin(void) {
 }
 
 static void report(int64_t records, int64_t bytes) {
-    printf("records=%lld bytes=%lld wall_s=%.6f cpu_s=%.6f peak_mib=%.1f", (long long)records, (long long)bytes,
-           now_s() - wall_from, cpu_s() - cpu_from, peak_mib());
+    printf("records=%lld bytes=%lld wall_s=%.6f cpu_s=%.6f peak_mib=%.1f anonymous_mib=%.1f", (long long)records,
+           (long long)bytes, now_s() - wall_from, cpu_s() - cpu_from, status_mib("VmHWM:"), status_mib("RssAnon:"));
 }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
@@ -143,6 +149,14 @@ static int ascending(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+static atomic_int isListening = 1;
+
+// Hears of what was acknowledged, and sleeps in between, as a service does that has other things to do.
+static void *listen_to(void *kafka) {
+    while (isListening) rd_kafka_poll(kafka, 100);
+    return NULL;
+}
+
 static void latency(const char *brokers, const char *name, double rate, double seconds, size_t bytes, char **settings) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -155,15 +169,20 @@ static void latency(const char *brokers, const char *name, double rate, double s
     size_t count = (size_t)(rate * seconds);
     due = calloc(count, sizeof *due);
     latencies = calloc(count, sizeof *latencies);
+    pthread_t listener;
+    if (pthread_create(&listener, NULL, listen_to, kafka)) fail("latency", "no thread could be made");
     begin();
     for (size_t i = 0; i < count; i++) {
         due[i] = wall_from + (double)i / rate;
-        // The callback of what was acknowledged is called while waiting.
-        for (double left; (left = due[i] - now_s()) > 0;) rd_kafka_poll(kafka, left > 0.001 ? 1 : 0);
+        for (double left; (left = due[i] - now_s()) > 0;) {
+            struct timespec wait = {.tv_sec = (time_t)left, .tv_nsec = (long)((left - (double)(time_t)left) * 1e9)};
+            nanosleep(&wait, NULL);
+        }
         send_one(kafka, topic, text, bytes, (intptr_t)i);
-        rd_kafka_poll(kafka, 0);
     }
     finish(kafka, (int64_t)count);
+    isListening = 0;
+    pthread_join(listener, NULL);
     report((int64_t)count, (int64_t)(count * bytes));
     qsort(latencies, count, sizeof *latencies, ascending);
     printf(" p50_us=%.0f p99_us=%.0f p999_us=%.0f max_us=%.0f\n", latencies[count / 2] * 1e6,
