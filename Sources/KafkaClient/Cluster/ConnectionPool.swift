@@ -113,6 +113,11 @@ final class ConnectionPool: Sendable {
         return try await slot.connecting.run { try await self.connect(key, slot) }
     }
 
+    /// The connection to a broker, if it can be used as it is: without waiting for anything.
+    func readyConnection(to address: BrokerAddress, lane: ConnectionLane) -> KafkaConnection? {
+        self.openConnection(Key(address: address, lane: lane)).flatMap { $0.isSessionDue ? nil : $0 }
+    }
+
     /// There is an open connection to this broker.
     func isConnected(to address: BrokerAddress, lane: ConnectionLane) -> Bool {
         self.openConnection(Key(address: address, lane: lane)) != nil

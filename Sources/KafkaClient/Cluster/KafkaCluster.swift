@@ -35,7 +35,7 @@ public final class KafkaCluster: Sendable {
     let refresher = MetadataRefresher()
     /// For questions that let brokers make the topics that are missing.
     let creatingRefresher = MetadataRefresher()
-    private let eventLoopGroup: any EventLoopGroup
+    let eventLoopGroup: any EventLoopGroup
 
     /// Connects to nothing yet. The event loops must live longer than the cluster is used.
     public convenience init(
@@ -70,11 +70,12 @@ public final class KafkaCluster: Sendable {
             logger: logger, clock: clock)
     }
 
-    /// Another one like this, with connections of its own: what waits there does not hold up what is asked here.
-    func sibling() -> KafkaCluster {
+    /// Another one like this, with connections of its own: what waits there does not hold up what is asked here. With an
+    /// event loop, all of them live on that one.
+    func sibling(on eventLoop: (any EventLoop)? = nil) -> KafkaCluster {
         KafkaCluster(
             self.configuration, security: self.pool.security, telemetry: self.telemetry,
-            eventLoopGroup: self.eventLoopGroup, logger: self.logger, clock: self.clock)
+            eventLoopGroup: eventLoop ?? self.eventLoopGroup, logger: self.logger, clock: self.clock)
     }
 
     /// Gives `body` a cluster and closes its connections afterwards, however `body` ends.

@@ -58,7 +58,8 @@ final class ConnectionLogin: Sendable {
 
     private var nowMs: Int64 { self.requests.channel.eventLoop.now.sinceStart.milliseconds }
 
-    private var isDue: Bool {
+    /// The session is about to end, or has ended.
+    var isDue: Bool {
         let session = self.session.withLock(\.self)
         return session.dueAtMs != nil && session.isDue(nowMs: self.nowMs)
     }

@@ -134,6 +134,9 @@ public final class KafkaConnection: Sendable {
     /// the connection from the cluster for each request, which calls this.
     func renewSession() async throws { try await self.login?.renewIfDue() }
 
+    /// ``renewSession()`` has something to do.
+    var isSessionDue: Bool { self.login?.isDue ?? false }
+
     /// The version in which ``send(_:versions:attachments:timeout:)`` would send this kind of request. Throws as that
     /// does.
     public func version<Request: KafkaRequest>(

@@ -6,6 +6,7 @@ import KafkaRecords
 import KafkaTypes
 import KafkaWire
 import NIOCore
+import Synchronization
 
 /// A request as the machine decided on it, with what is needed to send it.
 struct PlannedRequest: Sendable {
@@ -33,32 +34,57 @@ struct ProduceAnswer: Sendable {
     var otherwise: Answer
 }
 
-/// Sends the requests to one broker in their order: compresses, connects if need be, and writes. Answers are reported as
-/// they come, while the next request is written.
-struct BrokerWriter: Sendable {
-    let cluster: KafkaCluster
-    let signals: SenderSignals
-    let node: Int32
-    let acks: RequiredAcks
-    let requestTimeout: Duration
+/// Sends requests to one broker, one at a time: connects if need be, compresses, and writes. Answers are reported as they
+/// come, while the next request is written.
+final class BrokerWriter: Sendable {
+    private let cluster: KafkaCluster
+    private let signals: SenderSignals
+    private let node: Int32
+    private let configuration: KafkaProducerConfiguration
+    /// Nobody waits for it, nor for the other one, since one request is sent at a time.
+    private let compressor = Mutex(Compressor())
+    /// The end of this connection is told.
+    private let watched = Mutex<KafkaConnection?>(nil)
 
-    /// Until the stream ends.
-    func run(_ requests: AsyncStream<PlannedRequest>) async {
-        let compressor = Compressor()
-        var watched: KafkaConnection?
-        for await request in requests { await self.send(request, using: compressor, &watched) }
+    init(cluster: KafkaCluster, signals: SenderSignals, node: Int32, configuration: KafkaProducerConfiguration) {
+        self.cluster = cluster
+        self.signals = signals
+        self.node = node
+        self.configuration = configuration
     }
 
-    private func send(
-        _ request: PlannedRequest, using compressor: Compressor, _ watched: inout KafkaConnection?
-    ) async {
+    /// Sends a request now; false when that takes time, for connecting or compressing.
+    func trySend(_ request: PlannedRequest) -> Bool {
+        guard self.configuration.codec == .none,
+            let connection = self.cluster.pool.readyConnection(to: request.address, lane: .general)
+        else { return false }
+        self.send(request, on: connection)
+        return true
+    }
+
+    /// Sends a request, however long that takes.
+    func send(_ request: PlannedRequest) async {
+        do {
+            self.send(request, on: try await self.cluster.advertisedConnection(to: request.address))
+        } catch let error as KafkaClientError {
+            self.report(request.id, [:], otherwise: .unsent(error))
+        } catch {
+            // Cancelled: the producer ends, and nobody waits for the answer.
+            let ended = KafkaClientError(.connectionClosed, "the producer ended", cause: error)
+            self.report(request.id, [:], otherwise: .unsent(ended))
+        }
+    }
+
+    private func send(_ request: PlannedRequest, on connection: KafkaConnection) {
         var answers: [Int: ProduceAnswer.Answer] = [:]
         var parts: [ProduceExchange.Part] = []
         var slots: [Int] = []
         for part in request.parts {
             do throws(RecordError) {
                 let isRepeated = part.batch.isEncoded
-                let batch = try part.batch.encode(part.stamp, using: compressor)
+                let batch = try self.compressor.withLock { (compressor) throws(RecordError) in
+                    try part.batch.encode(part.stamp, using: compressor)
+                }
                 self.report(batch, of: part.partition, isRepeated: isRepeated)
                 parts.append(.init(partition: part.partition, topicID: part.topicID, batch: batch))
                 slots.append(part.slot)
@@ -68,24 +94,24 @@ struct BrokerWriter: Sendable {
             }
         }
         let exchange = ProduceExchange(
-            parts: parts, acks: self.acks, timeoutMs: Int32(clamping: self.requestTimeout.milliseconds))
-        do {
+            parts: parts, acks: self.configuration.acks,
+            timeoutMs: Int32(clamping: self.configuration.requestTimeout.milliseconds))
+        do throws(KafkaClientError) {
             guard !parts.isEmpty else { throw KafkaClientError(.invalidRequest, "no batch is left to be sent") }
-            let connection = try await self.cluster.advertisedConnection(to: request.address)
-            if connection !== watched { self.watch(connection) }
-            watched = connection
+            self.watch(connection)
             try self.write(exchange, slots, request.id, answers, to: connection)
-        } catch let error as KafkaClientError {
-            self.report(request.id, answers, otherwise: .unsent(error))
         } catch {
-            // Cancelled: the producer ends, and nobody waits for the answer.
-            let ended = KafkaClientError(.connectionClosed, "the producer ended", cause: error)
-            self.report(request.id, answers, otherwise: .unsent(ended))
+            self.report(request.id, answers, otherwise: .unsent(error))
         }
     }
 
     /// The end of a connection is news also while nothing is on its way over it.
     private func watch(_ connection: KafkaConnection) {
+        let isNew = self.watched.withLock { watched in
+            defer { watched = connection }
+            return watched !== connection
+        }
+        guard isNew else { return }
         let (signals, node) = (self.signals, self.node)
         connection.requests.channel.closeFuture.whenComplete { _ in signals.post(.disconnected(node)) }
     }
@@ -105,10 +131,10 @@ struct BrokerWriter: Sendable {
         to connection: KafkaConnection
     ) throws(KafkaClientError) {
         let version = try connection.version(of: ProduceRequest.self, in: exchange.versions)
-        let expectsAnswer = self.acks != .none
+        let expectsAnswer = self.configuration.acks != .none
         connection.begin(
             exchange.request, version: version, attachments: exchange.attachments, expectsAnswer: expectsAnswer,
-            timeout: self.requestTimeout
+            timeout: self.configuration.requestTimeout
         ).whenComplete { result in
             var answers = answers
             do {

@@ -43,15 +43,15 @@ public final class KafkaProducer: Sendable {
     let recordBytesMax: Int
     private let hasRun = Atomic(false)
 
-    /// A producer with connections of its own, which are made when they are needed and closed when ``run()`` ends. The
-    /// event loops must live longer than it is used.
+    /// A producer with connections of its own, which are made when they are needed and closed when ``run()`` ends. All of
+    /// them live on one event loop of the group, which must live longer than the producer is used.
     ///
     /// Throws `invalidRequest` for a configuration that is out of range or contradicts itself.
     public convenience init(
         cluster: KafkaClusterConfiguration, configuration: KafkaProducerConfiguration = KafkaProducerConfiguration(),
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger = .disabled
     ) throws(KafkaClientError) {
-        let cluster = KafkaCluster(cluster, eventLoopGroup: eventLoopGroup, logger: logger)
+        let cluster = KafkaCluster(cluster, eventLoopGroup: eventLoopGroup.next(), logger: logger)
         try self.init(on: cluster, configuration, ProducerClock(cluster.clock))
     }
 
@@ -60,7 +60,8 @@ public final class KafkaProducer: Sendable {
     public convenience init(
         sharing cluster: KafkaCluster, configuration: KafkaProducerConfiguration = KafkaProducerConfiguration()
     ) throws(KafkaClientError) {
-        try self.init(on: cluster.sibling(), configuration, ProducerClock(cluster.clock))
+        try self.init(
+            on: cluster.sibling(on: cluster.eventLoopGroup.next()), configuration, ProducerClock(cluster.clock))
     }
 
     /// The cluster becomes the producer's.

@@ -12,7 +12,7 @@ extension ProducerSender {
     /// Has a topic described whose partitions somebody waits for.
     func describe(_ name: String, in group: inout DiscardingTaskGroup) {
         let (cluster, signals, createsTopic) = (self.cluster, self.signals, self.configuration.createsTopics)
-        group.addTask {
+        self.start(in: &group) {
             cluster.forget(topic: name)
             let result = await clientResult { try await cluster.topic(name, createsTopic: createsTopic) }
             signals.post(.topicDescribed(name, result))
@@ -64,7 +64,7 @@ extension ProducerSender {
         }
         guard !names.isEmpty else { return }
         let (cluster, signals, topics) = (self.cluster, self.signals, names.sorted())
-        group.addTask {
+        self.start(in: &group) {
             let result = await clientResult {
                 try await cluster.refreshMetadata(topics: topics).topics.map(TopicDescription.init)
             }
@@ -102,7 +102,7 @@ extension ProducerSender {
 
     func askForIdentity(in group: inout DiscardingTaskGroup) {
         let (cluster, signals) = (self.cluster, self.signals)
-        group.addTask {
+        self.start(in: &group) {
             signals.post(.identity(await clientResult { try await cluster.initProducerID() }))
         }
     }

@@ -9,16 +9,30 @@ import NIOCore
 
 /// What a producer's `run()` does: carries out what `SenderMachine` decides.
 ///
-/// One task owns it. It sleeps until something is posted to the signals: by those who put records in, by connections that
-/// got an answer, by timers and look-ups, which are child tasks. Then it does everything that there is to do, and sleeps
-/// again.
-final class ProducerSender {
+/// It sleeps until something is posted to the signals: by those who put records in, by connections that got an answer, by
+/// timers and look-ups, which are child tasks. Then it does everything that there is to do, and sleeps again.
+///
+/// It runs on the event loop on which the producer's connections live. So a batch changes threads twice, to that loop and
+/// back to those who wait for it: waking a thread takes longer than all the rest that is done here for a batch.
+actor ProducerSender {
     enum State {
         case running
         /// No new records; those that are there go out.
         case closing
         case cancelled
     }
+
+    /// The way to one broker.
+    private struct Outlet {
+        let writer: BrokerWriter
+        /// As many as may be on their way to a broker at most.
+        var waiting = CircularBuffer<PlannedRequest>()
+        /// A task sends what waits.
+        var isBusy = false
+    }
+
+    private let executor: EventLoopExecutor
+    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.unownedSerial }
 
     let configuration: KafkaProducerConfiguration
     let cluster: KafkaCluster
@@ -36,7 +50,7 @@ final class ProducerSender {
     var topicIDs: [String: TopicID] = [:]
     /// When what is known of topics has become old.
     var metadataMs: Int64
-    private var writers: [Int32: AsyncStream<PlannedRequest>.Continuation] = [:]
+    private var outlets: [Int32: Outlet] = [:]
 
     /// Since when each slot has had an open batch, as far as was seen.
     private var openSinceMs: [Int: Int64] = [:]
@@ -51,6 +65,7 @@ final class ProducerSender {
         _ configuration: KafkaProducerConfiguration, cluster: KafkaCluster, pool: BatchPool, topics: TopicTable,
         lookups: TopicLookups, clock: ProducerClock, seed: UInt64
     ) {
+        self.executor = EventLoopExecutor(cluster.eventLoopGroup.next())
         self.configuration = configuration
         self.cluster = cluster
         self.pool = pool
@@ -69,7 +84,11 @@ final class ProducerSender {
     }
 
     /// Until the producer is closed and everything is done, or the task is cancelled; in the end every batch is done.
-    func run() async {
+    nonisolated func run() async {
+        await withTaskExecutorPreference(self.executor) { await self.sendUntilDone() }
+    }
+
+    private func sendUntilDone() async {
         let signals = self.signals
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
@@ -114,6 +133,11 @@ final class ProducerSender {
             self.close()
             self.state = .cancelled
         }
+    }
+
+    /// Begins something that takes time, away from the event loop.
+    func start(in group: inout DiscardingTaskGroup, _ work: @escaping @Sendable () async -> Void) {
+        group.addTask(executorPreference: globalConcurrentExecutor, operation: work)
     }
 
     // MARK: Batches
@@ -223,21 +247,29 @@ final class ProducerSender {
                 slot: sent.partition, partition: partition, topicID: self.topicIDs[partition.topic], batch: sent.token,
                 stamp: sent.stamp)
         }
-        self.writer(to: request.node, in: &group).yield(PlannedRequest(id: request.id, address: address, parts: parts))
+        self.send(PlannedRequest(id: request.id, address: address, parts: parts), to: request.node, in: &group)
     }
 
-    private func writer(
-        to node: Int32, in group: inout DiscardingTaskGroup
-    ) -> AsyncStream<PlannedRequest>.Continuation {
-        if let writer = self.writers[node] { return writer }
-        // As many as may be on their way to a broker wait here at most.
-        let (stream, continuation) = AsyncStream.makeStream(of: PlannedRequest.self)
-        let writer = BrokerWriter(
-            cluster: self.cluster, signals: self.signals, node: node, acks: self.configuration.acks,
-            requestTimeout: self.configuration.requestTimeout)
-        group.addTask { await writer.run(stream) }
-        self.writers[node] = continuation
-        return continuation
+    /// Sends at once what can be sent at once, and the rest in its order from a task.
+    private func send(_ request: PlannedRequest, to node: Int32, in group: inout DiscardingTaskGroup) {
+        var outlet =
+            self.outlets[node]
+            ?? Outlet(
+                writer: BrokerWriter(
+                    cluster: self.cluster, signals: self.signals, node: node, configuration: self.configuration))
+        defer { self.outlets[node] = outlet }
+        guard !outlet.isBusy else { return outlet.waiting.append(request) }
+        guard !outlet.writer.trySend(request) else { return }
+        outlet.waiting.append(request)
+        outlet.isBusy = true
+        self.start(in: &group) { await self.sendWaiting(to: node) }
+    }
+
+    private func sendWaiting(to node: Int32) async {
+        while let writer = self.outlets[node]?.writer, let request = self.outlets[node]?.waiting.popFirst() {
+            await writer.send(request)
+        }
+        self.outlets[node]?.isBusy = false
     }
 
     // MARK: Time
@@ -251,7 +283,7 @@ final class ProducerSender {
         guard self.timers.allSatisfy({ $0 > next }) else { return }
         self.timers.append(next)
         let (clock, signals, wait) = (self.clock.clock, self.signals, max(next - nowMs, 1))
-        group.addTask {
+        self.start(in: &group) { [next] in
             // Cancelled with the producer; the signal does no harm then.
             try? await clock.sleep(for: .milliseconds(wait))
             signals.post(.timer(next))
@@ -272,6 +304,6 @@ final class ProducerSender {
         for lane in self.lanes { self.harvest(lane, includingOpen: true) }
         self.machine.failAll(KafkaClientError(.closed, "the producer was cancelled"))
         self.settle()
-        for writer in self.writers.values { writer.finish() }
+        self.outlets = [:]
     }
 }

@@ -40,7 +40,7 @@ final class SenderSignals: Sendable {
     }
 
     /// Waits until there is something, and takes it. For one task at a time; `cancel` is what ends a long wait.
-    func next() async -> [Signal] {
+    nonisolated(nonsending) func next() async -> [Signal] {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
             let isReady = self.state.withLock { state in
                 guard state.signals.isEmpty else { return true }
