@@ -224,8 +224,7 @@ import Testing
         ) { _, client in
             let signals = SenderSignals()
             let writer = BrokerWriter(
-                cluster: client, signals: signals, node: 3, acks: .all, requestTimeout: .seconds(30))
-            let (requests, request) = AsyncStream.makeStream(of: PlannedRequest.self)
+                cluster: client, signals: signals, node: 3, configuration: KafkaProducerConfiguration())
             let partition = TopicPartition(topic: "t", partition: 0)
             for id in 1...2 as ClosedRange<UInt64> {
                 var builder = RecordBatchBuilder()
@@ -234,9 +233,9 @@ import Testing
                     builder, owner: ProducerBatch(partition: partition, serial: id, createdMs: 0), reservedBytes: 0)
                 let part = PlannedRequest.Part(
                     slot: 0, partition: partition, topicID: nil, batch: batch, stamp: BatchStamp())
-                request.yield(PlannedRequest(id: id, address: client.configuration.bootstrap[0], parts: [part]))
+                await writer.send(
+                    PlannedRequest(id: id, address: client.configuration.bootstrap[0], parts: [part]))
             }
-            async let writing: Void = writer.run(requests)
             var (answers, ends): (Int, [Int32]) = (0, [])
             while ends.isEmpty {
                 for signal in await signals.next() {
@@ -245,8 +244,6 @@ import Testing
                 }
                 if answers == 2 { await client.pool.closeAll() }
             }
-            request.finish()
-            await writing
             #expect(answers == 2 && ends == [3])
         }
     }
