@@ -211,45 +211,21 @@ final class FakeGroup: Sendable {
 
     private func ends(_ request: ListOffsetsRequest) -> ListOffsetsResponse {
         let state = self.state.withLock(\.self)
-        var response = ListOffsetsResponse()
-        response.topics = request.topics.map { asked in
-            var topic = ListOffsetsResponse.ListOffsetsTopicResponse()
-            topic.name = asked.name
-            topic.partitions = asked.partitions.map { asked in
-                var partition = ListOffsetsResponse.ListOffsetsPartitionResponse()
-                partition.partitionIndex = asked.partitionIndex
-                partition.offset = asked.timestamp == -2 ? state.start : state.end
-                return partition
-            }
-            return topic
-        }
-        return response
+        return request.answer { $0.timestamp == OffsetSpecification.earliest.wireTimestamp ? state.start : state.end }
     }
 
     /// One batch of up to five records of each partition.
     private func fetch(_ request: FetchRequest) throws -> FetchResponse {
         let state = self.state.withLock(\.self)
-        var response = FetchResponse()
-        response.responses = try request.topics.map { asked in
-            var topic = FetchResponse.FetchableTopicResponse()
-            topic.topic = asked.topic
-            topic.topicID = asked.topicID
-            topic.partitions = try asked.partitions.map { asked in
-                var partition = FetchResponse.PartitionData()
-                partition.partitionIndex = asked.partition
-                partition.highWatermark = state.end
-                partition.logStartOffset = state.start
-                partition.records = .empty
-                let count = min(state.end - asked.fetchOffset, 5)
-                if asked.fetchOffset < state.start {
-                    partition.errorCode = ErrorCode.offsetOutOfRange.rawValue
-                } else if count > 0 {
-                    partition.records = .buffer(try ReadCursorTests.batch(asked.fetchOffset, count: Int(count)))
-                }
-                return partition
+        return try request.answer { asked, partition in
+            partition.highWatermark = state.end
+            partition.logStartOffset = state.start
+            let count = min(state.end - asked.fetchOffset, 5)
+            if asked.fetchOffset < state.start {
+                partition.errorCode = ErrorCode.offsetOutOfRange.rawValue
+            } else if count > 0 {
+                partition.records = .buffer(try ReadCursorTests.batch(asked.fetchOffset, count: Int(count)))
             }
-            return topic
         }
-        return response
     }
 }

@@ -16,32 +16,19 @@ import Testing
     private static func fetched(node: Int32, leaders: [Int32], _ request: ScriptedBroker.Request) throws
         -> FetchResponse
     {
-        let asked = try FetchRequest.decode(request.body, version: request.version)
-        var response = FetchResponse()
-        response.responses = try asked.topics.map { asked in
-            var topic = FetchResponse.FetchableTopicResponse()
-            topic.topic = asked.topic
-            topic.topicID = asked.topicID
-            topic.partitions = try asked.partitions.map { asked in
-                var partition = FetchResponse.PartitionData()
-                partition.partitionIndex = asked.partition
-                partition.highWatermark = 50
-                partition.records = .empty
-                guard leaders[Int(asked.partition)] == node else {
-                    partition.errorCode = ErrorCode.notLeaderOrFollower.rawValue
-                    return partition
-                }
-                var records = ByteBuffer()
-                let first = asked.fetchOffset / 5
-                for number in first..<min(first + 2, 10) {
-                    records.writeImmutableBuffer(try ReadCursorTests.batch(number * 5, count: 5))
-                }
-                partition.records = .buffer(records)
-                return partition
+        try FetchRequest.decode(request.body, version: request.version).answer { asked, partition in
+            partition.highWatermark = 50
+            guard leaders[Int(asked.partition)] == node else {
+                partition.errorCode = ErrorCode.notLeaderOrFollower.rawValue
+                return
             }
-            return topic
+            var records = ByteBuffer()
+            let first = asked.fetchOffset / 5
+            for number in first..<min(first + 2, 10) {
+                records.writeImmutableBuffer(try ReadCursorTests.batch(number * 5, count: 5))
+            }
+            partition.records = .buffer(records)
         }
-        return response
     }
 
     private static func range(_ partition: Int32, from start: Int64, upTo end: Int64?) -> ReadRange {

@@ -275,20 +275,7 @@ import Testing
     /// A group that is at 10 of orders-0 and at 20 of orders-1; both partitions end at 25.
     private static func offsets(_ request: ScriptedBroker.Request, tellsLag: Bool) throws -> FakeCluster.Reply {
         if request.api == .listOffsets {
-            var response = ListOffsetsResponse()
-            let asked = try ListOffsetsRequest.decode(request.body, version: request.version)
-            response.topics = asked.topics.map { asked in
-                var topic = ListOffsetsResponse.ListOffsetsTopicResponse()
-                topic.name = asked.name
-                topic.partitions = asked.partitions.map { asked in
-                    var partition = ListOffsetsResponse.ListOffsetsPartitionResponse()
-                    partition.partitionIndex = asked.partitionIndex
-                    partition.offset = 25
-                    return partition
-                }
-                return topic
-            }
-            return .answer(response)
+            return .answer(try ListOffsetsRequest.decode(request.body, version: request.version).answer { _ in 25 })
         }
         let asked = try OffsetFetchRequest.decode(request.body, version: request.version)
         var response = OffsetFetchResponse()

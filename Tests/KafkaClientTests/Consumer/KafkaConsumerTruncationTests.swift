@@ -71,27 +71,14 @@ import Testing
         /// Batches of one record, of epoch 3 as long as that leads and of epoch 4 then.
         private func fetch(_ request: FetchRequest) throws -> FetchResponse {
             let state = self.state.withLock(\.self)
-            var response = FetchResponse()
-            response.responses = try request.topics.map { asked in
-                var topic = FetchResponse.FetchableTopicResponse()
-                (topic.topic, topic.topicID) = (asked.topic, asked.topicID)
-                topic.partitions = try asked.partitions.map { asked in
-                    var partition = FetchResponse.PartitionData()
-                    partition.highWatermark = state.end
-                    partition.logStartOffset = 0
-                    partition.records = .buffer(ByteBuffer())
-                    if asked.currentLeaderEpoch != state.leaderEpoch {
-                        partition.errorCode = ErrorCode.fencedLeaderEpoch.rawValue
-                    } else if asked.fetchOffset < state.end {
-                        partition.records = .buffer(try Self.batch(asked.fetchOffset, epoch: state.leaderEpoch))
-                    } else {
-                        response.throttleTimeMs = 1
-                    }
-                    return partition
+            return try request.answer(asksForPause: true) { asked, partition in
+                partition.highWatermark = state.end
+                if asked.currentLeaderEpoch != state.leaderEpoch {
+                    partition.errorCode = ErrorCode.fencedLeaderEpoch.rawValue
+                } else if asked.fetchOffset < state.end {
+                    partition.records = .buffer(try Self.batch(asked.fetchOffset, epoch: state.leaderEpoch))
                 }
-                return topic
             }
-            return response
         }
 
         private static func batch(_ offset: Int64, epoch: Int32) throws -> ByteBuffer {

@@ -138,40 +138,15 @@ import Testing
     /// A leader of partitions with the number of records `end` each, in one answer.
     private static func fetched(_ request: ScriptedBroker.Request, end: Int64) throws -> FetchResponse {
         let asked = try FetchRequest.decode(request.body, version: request.version)
-        var response = FetchResponse()
-        response.responses = try asked.topics.map { asked in
-            var topic = FetchResponse.FetchableTopicResponse()
-            (topic.topic, topic.topicID) = (asked.topic, asked.topicID)
-            topic.partitions = try asked.partitions.map { asked in
-                var partition = FetchResponse.PartitionData()
-                partition.partitionIndex = asked.partition
-                partition.highWatermark = end
-                let count = Int(end - asked.fetchOffset)
-                let records = count > 0 ? try ReadCursorTests.batch(asked.fetchOffset, count: count) : ByteBuffer()
-                if count <= 0 { response.throttleTimeMs = 1 }
-                partition.records = .buffer(records)
-                return partition
-            }
-            return topic
+        return try asked.answer(asksForPause: true) { asked, partition in
+            partition.highWatermark = end
+            let count = Int(end - asked.fetchOffset)
+            if count > 0 { partition.records = .buffer(try ReadCursorTests.batch(asked.fetchOffset, count: count)) }
         }
-        return response
     }
 
     static func started(_ request: ScriptedBroker.Request) throws -> ListOffsetsResponse {
-        let asked = try ListOffsetsRequest.decode(request.body, version: request.version)
-        var response = ListOffsetsResponse()
-        response.topics = asked.topics.map { asked in
-            var topic = ListOffsetsResponse.ListOffsetsTopicResponse()
-            topic.name = asked.name
-            topic.partitions = asked.partitions.map { asked in
-                var partition = ListOffsetsResponse.ListOffsetsPartitionResponse()
-                partition.partitionIndex = asked.partitionIndex
-                partition.offset = 0
-                return partition
-            }
-            return topic
-        }
-        return response
+        try ListOffsetsRequest.decode(request.body, version: request.version).answer { _ in 0 }
     }
 
     @Test("a leader that does not answer holds up its own partitions only", arguments: [false, true])

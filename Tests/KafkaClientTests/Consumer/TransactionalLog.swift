@@ -108,55 +108,32 @@ final class TransactionalLog: Sendable {
         let state = self.state.withLock(\.self)
         let isReadCommitted = request.isolationLevel == ReadIsolation.readCommitted.rawValue
         let limit = isReadCommitted ? state.lastStableOffset : state.end
-        var response = FetchResponse()
-        response.responses = request.topics.map { asked in
-            var topic = FetchResponse.FetchableTopicResponse()
-            (topic.topic, topic.topicID) = (asked.topic, asked.topicID)
-            topic.partitions = asked.partitions.map { asked in
-                let offset = asked.fetchOffset
-                let batches = state.batches.filter { $0.end > offset && $0.first < limit }.prefix(self.batchesPerAnswer)
-                var partition = FetchResponse.PartitionData()
-                partition.highWatermark = state.end
-                partition.lastStableOffset = state.lastStableOffset
-                partition.logStartOffset = 0
-                partition.abortedTransactions = nil
-                if isReadCommitted {
-                    let upTo = batches.last?.end ?? offset
-                    partition.abortedTransactions = state.aborted
-                        .filter { $0.marker >= offset && $0.first < upTo }
-                        .map { aborted in
-                            var entry = FetchResponse.AbortedTransaction()
-                            (entry.producerID, entry.firstOffset) = (aborted.producerID, aborted.first)
-                            return entry
-                        }
-                }
-                var records = ByteBuffer()
-                for batch in batches { records.writeImmutableBuffer(batch.bytes) }
-                partition.records = .buffer(records)
-                // Nothing to wait for here: the consumer is asked to.
-                if batches.isEmpty { response.throttleTimeMs = 1 }
-                return partition
+        return request.answer(asksForPause: true) { asked, partition in
+            let offset = asked.fetchOffset
+            let batches = state.batches.filter { $0.end > offset && $0.first < limit }.prefix(self.batchesPerAnswer)
+            partition.highWatermark = state.end
+            partition.lastStableOffset = state.lastStableOffset
+            partition.abortedTransactions = nil
+            if isReadCommitted {
+                let upTo = batches.last?.end ?? offset
+                partition.abortedTransactions = state.aborted
+                    .filter { $0.marker >= offset && $0.first < upTo }
+                    .map { aborted in
+                        var entry = FetchResponse.AbortedTransaction()
+                        (entry.producerID, entry.firstOffset) = (aborted.producerID, aborted.first)
+                        return entry
+                    }
             }
-            return topic
+            var records = ByteBuffer()
+            for batch in batches { records.writeImmutableBuffer(batch.bytes) }
+            partition.records = .buffer(records)
         }
-        return response
     }
 
     private func list(_ request: ListOffsetsRequest) -> ListOffsetsResponse {
         let isReadCommitted = request.isolationLevel == ReadIsolation.readCommitted.rawValue
         let end = self.state.withLock { isReadCommitted ? $0.lastStableOffset : $0.end }
-        var response = ListOffsetsResponse()
-        response.topics = request.topics.map { asked in
-            var topic = ListOffsetsResponse.ListOffsetsTopicResponse()
-            topic.name = asked.name
-            topic.partitions = asked.partitions.map { asked in
-                var partition = ListOffsetsResponse.ListOffsetsPartitionResponse()
-                partition.offset = asked.timestamp == OffsetSpecification.earliest.wireTimestamp ? 0 : end
-                return partition
-            }
-            return topic
-        }
-        return response
+        return request.answer { $0.timestamp == OffsetSpecification.earliest.wireTimestamp ? 0 : end }
     }
 
     private func commit(_ request: OffsetCommitRequest) -> OffsetCommitResponse {
