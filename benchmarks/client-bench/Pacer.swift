@@ -3,54 +3,53 @@
 
 import KafkaClient
 import NIOCore
+import NIOPosix
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
+/// Sends records at a fixed rate from tasks that share a thread, which sleeps until a record is due or was acknowledged: a
+/// record wakes as many threads as it does in `rdkafka`.
+struct Pacer {
+    /// So many records may be on their way before one that is due has to wait, which counts as its latency.
+    private static let tasks = 200
 
-/// Enqueues records at a fixed rate from a thread of its own, which sleeps in between as `rdkafka` does: what wakes late
-/// does so in both. Others wait for the acknowledgements.
-actor Pacer {
-    private let executor: any SerialExecutor
-    nonisolated var unownedExecutor: UnownedSerialExecutor { self.executor.asUnownedSerialExecutor() }
+    private let thread: ThreadExecutor
 
     /// The thread must be nobody else's.
-    init(_ thread: any EventLoop) { self.executor = thread.executor }
+    init(_ thread: any EventLoop) { self.thread = ThreadExecutor(loop: thread) }
 
     /// Nanoseconds from the time at which each record was due to its acknowledgement, the shortest first.
     func latencies(
-        _ count: Int, perSecond: Int, to producer: KafkaProducer, _ record: @Sendable (Int) -> ProducerRecord
+        _ count: Int, perSecond: Int, to producer: KafkaProducer, _ record: @escaping @Sendable (Int) -> ProducerRecord
     ) async throws -> [Int64] {
-        let start = Meter.now
+        // The tasks are there before the first record is due.
+        let start = NIODeadline.now() + .milliseconds(20)
         let interval = 1_000_000_000 / Int64(perSecond)
-        return try await withThrowingTaskGroup(of: Int64.self) { tasks in
-            for number in 0..<count {
-                let due = start + Int64(number) * interval
-                // As it is this thread's, so is everything here.
-                self.sleep(until: due)
-                let handle = try await producer.enqueue(record(number))
-                tasks.addTask {
-                    _ = try await handle.metadata
-                    return Meter.now - due
+        let thread = self.thread
+        return try await withThrowingTaskGroup(of: [Int64].self) { group in
+            for first in 0..<min(Self.tasks, count) {
+                group.addTask(executorPreference: thread) {
+                    var latencies: [Int64] = []
+                    for number in stride(from: first, to: count, by: Self.tasks) {
+                        let due = start + .nanoseconds(Int64(number) * interval)
+                        try await thread.loop.scheduleTask(deadline: due) {}.futureResult.get()
+                        _ = try await producer.send(record(number))
+                        latencies.append((NIODeadline.now() - due).nanoseconds)
+                    }
+                    return latencies
                 }
             }
-            var latencies: [Int64] = []
-            for try await latency in tasks { latencies.append(latency) }
-            return latencies.sorted()
+            return try await group.reduce(into: []) { $0 += $1 }.sorted()
         }
     }
+}
 
-    private func sleep(until due: Int64) {
-        while true {
-            let left = due - Meter.now
-            guard left > 0 else { return }
-            var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-            // Interrupted or not, the clock is looked at again.
-            nanosleep(&time, nil)
-        }
+/// Runs tasks on the thread of an event loop.
+private final class ThreadExecutor: TaskExecutor {
+    let loop: any EventLoop
+
+    init(loop: any EventLoop) { self.loop = loop }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        self.loop.execute { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 }
