@@ -80,8 +80,9 @@ public final class KafkaConnection: Sendable {
         }
     }
 
-    /// The largest and the first size of a socket read, in bytes: answers to Fetch are large.
-    private static let readBytesMax = 1024 * 1024
+    /// The largest and the first size of a socket read, in bytes: answers to Fetch are large, and a connection keeps the
+    /// memory of a read while it waits for the next.
+    private static let readBytesMax = 256 * 1024
     private static let readBytesFirst = 64 * 1024
 
     private static func opening(
