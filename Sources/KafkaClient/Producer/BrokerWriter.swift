@@ -143,8 +143,10 @@ final class BrokerWriter: Sendable {
                     return self.report(id, answers, otherwise: .written(baseOffset: nil, logAppendTime: nil))
                 }
                 let response = try connection.decode(bytes, as: ProduceResponse.self, of: .produce, version: version)
-                for (position, result) in exchange.results(response) { answers[slots[position]] = .init(result) }
-                let missing = "the answer of \(connection.address) to Produce lacks a partition"
+                let results = exchange.results(response)
+                for (position, result) in results { answers[slots[position]] = .init(result) }
+                let isComplete = results.count == exchange.parts.count
+                let missing = isComplete ? "" : "the answer of \(connection.address) to Produce lacks a partition"
                 self.report(id, answers, otherwise: .lost(KafkaClientError(.malformedResponse, missing)))
             } catch let error as KafkaClientError where error.code == .invalidRequest {
                 self.report(id, answers, otherwise: .unsent(error))

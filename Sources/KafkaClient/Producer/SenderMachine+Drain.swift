@@ -87,12 +87,14 @@ extension SenderMachine {
             self.partitions[index].identity = self.identity
             self.partitions[index].nextSequence = 0
         }
-        let partition = self.partitions[index]
-        guard let identity = partition.identity, let head = partition.queue.first else { return }
-        let stamp = BatchStamp(
-            producerID: identity.producerID, epoch: identity.epoch, sequence: partition.nextSequence)
-        self.partitions[index].queue[partition.queue.startIndex].stamp = stamp
-        self.partitions[index].nextSequence = Self.sequence(partition.nextSequence, plus: head.recordCount)
+        // Nothing is held of the partition meanwhile: a copy of it would make the change copy its whole queue.
+        let sequence = self.partitions[index].nextSequence
+        guard let identity = self.partitions[index].identity,
+            let recordCount = self.partitions[index].queue.first?.recordCount
+        else { return }
+        let stamp = BatchStamp(producerID: identity.producerID, epoch: identity.epoch, sequence: sequence)
+        self.partitions[index].queue[self.partitions[index].queue.startIndex].stamp = stamp
+        self.partitions[index].nextSequence = Self.sequence(sequence, plus: recordCount)
     }
 
     private mutating func sendHead(of index: Int, to node: Int32) -> Sent {

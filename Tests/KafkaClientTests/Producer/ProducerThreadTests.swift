@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import KafkaMessages
+import KafkaRecords
 import KafkaTypes
 import KafkaWire
 import Logging
@@ -68,5 +69,44 @@ import Testing
         let (failed, ended) = notes.notes.withLock { ($0["records failed"] ?? [], $0["connection ended"] ?? []) }
         #expect(failed.count == 3 && ended.count >= 3)
         #expect(Set(failed + ended).count == 1 && !failed.contains(-1))
+    }
+
+    @Test("batches that take a while to be compressed are written in their order all the same", .timeLimit(.minutes(1)))
+    func compressedInOrder() async throws {
+        let written = Mutex<[Int]>([])
+        try await FakeCluster.run(
+            brokers: 1, leaders: ["t": [0]],
+            handler: { _, request in
+                let produce = try ProduceRequest.decode(request.body, version: request.version)
+                for data in produce.topicData.flatMap(\.partitionData) {
+                    guard case .buffer(let bytes) = data.records else { continue }
+                    var records = try RecordBatch(parsing: bytes).records()
+                    while let record = try records.next() {
+                        let number = record.value.flatMap { $0.getInteger(at: $0.readerIndex, as: Int.self) }
+                        written.withLock { $0.append(number ?? -1) }
+                    }
+                }
+                return .answer(try KafkaProducerTests.produced(request))
+            }
+        ) { _, client in
+            var configuration = KafkaProducerConfiguration()
+            // Nothing but the order of the requests keeps that of the records then.
+            configuration.isIdempotent = false
+            configuration.acks = .leader
+            configuration.codec = .gzip
+            configuration.linger = .zero
+            configuration.batchBytesMax = 1024
+            let clock = ProducerClock(ContinuousClock())
+            let producer = try KafkaProducer(on: client.sibling(), configuration, clock)
+            try await producer.whileRunning { producer in
+                for number in 0..<200 {
+                    var value = ByteBuffer(integer: number)
+                    value.writeRepeatingByte(UInt8(number), count: 600)
+                    try await producer.enqueue(ProducerRecord(topic: "t", value: value))
+                }
+                try await producer.flush()
+            }
+        }
+        #expect(written.withLock(\.self) == Array(0..<200))
     }
 }
