@@ -33,7 +33,7 @@ struct FetchedPartitionState: Sendable {
     /// The offset that is delivered next.
     private(set) var consumed: Int64 = 0
     /// The epoch of the leader that wrote the record before `consumed`; `none` when not known.
-    private(set) var consumedEpoch = LeaderEpoch.none
+    private var consumedEpoch = LeaderEpoch.none
     /// The leader of this epoch has what lies before `fetchOffset`: it was asked.
     private var checkedEpoch: LeaderEpoch?
     private(set) var chunks = CircularBuffer<Chunk>()
@@ -108,8 +108,8 @@ struct FetchedPartitionState: Sendable {
         self.fetchEpoch = batches.items.last?.epoch ?? self.fetchEpoch
     }
 
-    /// The next item, and whether it is the last of its chunk.
-    mutating func takeItem() -> (item: FetchedBatches.Item, isLast: Bool)? {
+    /// The next item, whether it is the last of its chunk, and the leader epoch of the record before it.
+    mutating func takeItem() -> (item: FetchedBatches.Item, isLast: Bool, epochBefore: LeaderEpoch)? {
         guard !self.chunks.isEmpty else { return nil }
         // In place: a copy of the chunk would copy its items, too.
         let taken = self.chunks.modify(self.chunks.startIndex) { chunk in
@@ -118,6 +118,7 @@ struct FetchedPartitionState: Sendable {
         guard let (item, isLast) = taken else { return nil }
         self.bufferedBytes -= item.batch?.header.sizeInBytes ?? 0
         self.consumed = item.next
+        let epochBefore = self.consumedEpoch
         self.consumedEpoch = item.epoch
         if isLast {
             self.lastCharge = self.chunks.removeFirst().charge
@@ -126,7 +127,7 @@ struct FetchedPartitionState: Sendable {
                 self.bufferedBytes = 0
             }
         }
-        return (item, isLast)
+        return (item, isLast, epochBefore)
     }
 
     mutating func giveBack(_ item: FetchedBatches.Item, charge: Int?, leaderEpoch: LeaderEpoch) {

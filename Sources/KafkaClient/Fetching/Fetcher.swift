@@ -172,9 +172,8 @@ struct Fetcher: Sendable {
     /// The next batch, if there is one. `skipped` gets the positions that moved without a batch before it.
     mutating func take(skipped: inout [Skip]) -> Delivery? {
         while let partition = self.ready.first {
-            let epochBefore = self.partitions[partition]?.consumedEpoch ?? .none
             guard let index = self.partitions.index(forKey: partition),
-                let (item, isLast) = self.partitions.values[index].takeItem()
+                let (item, isLast, epochBefore) = self.partitions.values[index].takeItem()
             else {
                 // It was taken away, or its buffer was dropped.
                 self.ready.removeFirst()

@@ -9,12 +9,16 @@ import Testing
 
 @testable import KafkaClient
 
-/// Two brokers with endless partitions, a receiver that does what it likes, and what may come out of the fetcher
-/// between them.
+/// Two brokers with endless partitions and elections among them, of which some lose the end of a log; a receiver that
+/// does what it likes, and what may come out of the fetcher between them.
 struct FetcherModel {
     private static let brokers = [BrokerAddress(host: "a", port: 1), BrokerAddress(host: "b", port: 2)]
     private static let batchSize: Int64 = 5
     private static let bytesMax = 4000
+    /// So many offsets were written under each leader epoch.
+    private static let offsetsPerEpoch: Int64 = 50
+    /// No record was written under a later one.
+    private static let epochMax: Int32 = 1000
 
     private var generator: SplitMix
     private var fetcher: Fetcher
@@ -24,7 +28,10 @@ struct FetcherModel {
     /// What has to come out next.
     private var expected: [TopicPartition: Int64] = [:]
     private var paused: Set<TopicPartition> = []
+    private var epoch = Self.epochMax
+    private var canTruncate = true
     private(set) var delivered = 0
+    private(set) var checked = 0
 
     init(seed: UInt64) {
         self.generator = SplitMix(seed: seed)
@@ -41,7 +48,8 @@ struct FetcherModel {
         case 3: self.lead(partition, self.brokers.randomElement(using: &self.generator))
         case 4..<8: self.send()
         case 8..<12: try self.answer()
-        case 12..<18: self.take()
+        case 12..<16: self.take()
+        case 16..<18: self.lookUp()
         default: self.letGo()
         }
         #expect(self.fetcher.bytesInUse <= Self.bytesMax)
@@ -51,6 +59,7 @@ struct FetcherModel {
 
     /// When nothing more happens from outside, everything that is assigned comes out.
     mutating func drain() throws {
+        self.canTruncate = false
         for partition in self.partitions {
             if self.expected[partition] == nil { self.assignOrRemove(partition) }
             if self.paused.contains(partition) { self.pauseOrResume(partition) }
@@ -60,6 +69,7 @@ struct FetcherModel {
         for _ in 0..<200 {
             self.letGo()
             self.take()
+            self.lookUp()
             self.send()
             try self.answer()
             before = before.filter { self.expected[$0.key] == $0.value }
@@ -97,7 +107,50 @@ struct FetcherModel {
 
     private mutating func lead(_ partition: TopicPartition, _ broker: BrokerAddress?) {
         guard let broker else { return }
-        self.fetcher.found(.init(address: broker, epoch: .none), of: partition, topicID: nil)
+        // Sometimes another leader, sometimes the same again, sometimes one that does not tell its epoch.
+        if self.canTruncate, Bool.random(using: &self.generator) { self.epoch += 1 }
+        let isTold = Int.random(in: 0..<4, using: &self.generator) > 0
+        self.fetcher.found(
+            .init(address: broker, epoch: isTold ? LeaderEpoch(self.epoch) : .none), of: partition, topicID: nil)
+    }
+
+    /// Leaders answer at once. Some have lost the end of their log.
+    private mutating func lookUp() {
+        for lookup in self.fetcher.takeLookups(nowMs: .max).due {
+            if case .checks(let checks, _) = lookup.question {
+                for (partition, check) in checks.sorted(by: { $0.key < $1.key }) { self.answer(check, of: partition) }
+            }
+            self.fetcher.finished(lookup)
+        }
+    }
+
+    private mutating func answer(_ check: Fetcher.Check, of partition: TopicPartition) {
+        self.checked += 1
+        let record = check.offset - 1
+        #expect(check.epoch.rawValue == Self.epoch(of: record), "offset \(check.offset)")
+        var end = check.offset
+        if self.canTruncate, Bool.random(using: &self.generator) {
+            end = Int64.random(in: 0...check.offset, using: &self.generator)
+        }
+        let ending = Fetcher.EpochEnd(epoch: LeaderEpoch(Self.epoch(of: max(end - 1, 0))), offset: end)
+        guard self.fetcher.checked(partition, check, end: ending) != nil else { return }
+        #expect(end < check.offset)
+        #expect(self.fetcher.position(of: partition) == check.offset, "nothing is buffered")
+        guard self.fetcher.seek(partition, to: .offset(Offset(end)), leaderEpoch: ending.epoch) != nil else { return }
+        self.expected[partition] = end
+    }
+
+    private static func epoch(of offset: Int64) -> Int32 {
+        min(Int32(clamping: offset / Self.offsetsPerEpoch), Self.epochMax)
+    }
+
+    private static func batch(_ offset: Int64) throws -> ByteBuffer {
+        var options = RecordBatchBuilder.Options()
+        options.baseOffset = offset
+        options.partitionLeaderEpoch = Self.epoch(of: offset)
+        var builder = RecordBatchBuilder(options)
+        for _ in 0..<Self.batchSize { try builder.append(key: nil, value: ByteBuffer(string: "value"), timestamp: 0) }
+        return try builder.finish().bytes
     }
 
     private mutating func send() {
@@ -123,7 +176,7 @@ struct FetcherModel {
             var records = ByteBuffer()
             var first = entry.position.offset / Self.batchSize * Self.batchSize
             while records.readableBytes < 500 {
-                let batch = try ReadCursorTests.batch(first, count: Int(Self.batchSize))
+                let batch = try Self.batch(first)
                 guard batch.readableBytes <= room else { break }
                 room -= batch.readableBytes
                 records.writeImmutableBuffer(batch)

@@ -160,8 +160,8 @@ import Testing
         #expect(
             truncation.error.message
                 == "the log of orders-0 was truncated: what was read up to position 10, of leader epoch 3, is not in"
-                + " the log of leader epoch 4; the two part at offset 8, the end of leader epoch 2; seek or commit another"
-                + " offset, or set offsetReset to .earliest or .latest")
+                + " the log of leader epoch 4; the two part at offset 8, the end of leader epoch 2; seek or commit"
+                + " another offset, or set offsetReset to .earliest or .latest")
         var sought = state
         let isAssigned = sought.seek(Self.orders, to: .offset(70))
         #expect(isAssigned)
