@@ -12,7 +12,7 @@ import Synchronization
 import Testing
 
 /// Producer and consumer as services of a group that shuts down gracefully.
-@Suite(.timeLimit(.minutes(1))) struct ServiceTests {
+@Suite(.timeLimit(.minutes(10))) struct ServiceTests {
     private typealias Fixture = ConsumerFixture
 
     /// Runs until it is told to stop.

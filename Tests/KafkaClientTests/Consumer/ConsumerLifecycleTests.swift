@@ -10,7 +10,7 @@ import Testing
 
 /// Consumers end, whatever they are doing, and nobody who waits for one is left waiting. What fails here hangs, so there
 /// is a limit.
-@Suite(.timeLimit(.minutes(1))) struct ConsumerLifecycleTests {
+@Suite(.timeLimit(.minutes(10))) struct ConsumerLifecycleTests {
     /// Sleeps a thousand times shorter than it is told.
     private struct HurriedClock: Clock {
         private let clock = ContinuousClock()

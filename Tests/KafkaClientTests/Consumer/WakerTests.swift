@@ -5,7 +5,7 @@ import Testing
 
 @testable import KafkaClient
 
-@Suite(.timeLimit(.minutes(1))) struct WakerTests {
+@Suite(.timeLimit(.minutes(10))) struct WakerTests {
     @Test("a wake between the look and the wait is not lost, and several count as one")
     func early() async {
         let waker = Waker()

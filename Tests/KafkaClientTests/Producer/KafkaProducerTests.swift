@@ -217,7 +217,7 @@ import Testing
         }
     }
 
-    @Test("the end of a connection is noticed while nothing is on its way over it", .timeLimit(.minutes(1)))
+    @Test("the end of a connection is noticed while nothing is on its way over it", .timeLimit(.minutes(10)))
     func disconnected() async throws {
         try await FakeCluster.run(
             brokers: 1, leaders: ["t": [0]], handler: { _, request in try Self.reply(request) }

@@ -9,7 +9,7 @@ import Testing
 @testable import KafkaClient
 
 /// What a producer does by time, on a clock that stands still. What fails here may wait for ever, so there is a limit.
-@Suite(.timeLimit(.minutes(1))) struct ProducerTimeTests {
+@Suite(.timeLimit(.minutes(10))) struct ProducerTimeTests {
     private static func run(
         _ configure: (inout KafkaProducerConfiguration) -> Void,
         _ body: @escaping @Sendable (KafkaProducer, FakeCluster, ManualClock) async throws -> Void

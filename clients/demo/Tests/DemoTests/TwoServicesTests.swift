@@ -12,7 +12,7 @@ import UserService
 
 @testable import demo
 
-@Suite(.serialized, .timeLimit(.minutes(4))) struct TwoServicesTests {
+@Suite(.serialized, .timeLimit(.minutes(10))) struct TwoServicesTests {
     @Test(
         "replicas share the partitions; one that is shut down hands over its own, and nothing is lost or counted twice")
     func rollingRestart() async throws {

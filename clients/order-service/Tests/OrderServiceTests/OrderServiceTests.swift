@@ -12,7 +12,7 @@ import ServiceKit
 import ServiceKitTesting
 import Testing
 
-@Suite(.timeLimit(.minutes(3))) struct OrderServiceTests {
+@Suite(.timeLimit(.minutes(10))) struct OrderServiceTests {
     private struct Refusal: Decodable {}
 
     private let ada = ["id": UUID().uuidString, "name": "Ada", "email": "ada@example.com"]

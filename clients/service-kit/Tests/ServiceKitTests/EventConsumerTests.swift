@@ -13,7 +13,7 @@ import Testing
 
 @testable import ServiceKit
 
-@Suite(.timeLimit(.minutes(3))) struct EventConsumerTests {
+@Suite(.timeLimit(.minutes(10))) struct EventConsumerTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     /// What runs in a test, and the ways into it.

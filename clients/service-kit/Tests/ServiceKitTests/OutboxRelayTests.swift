@@ -13,7 +13,7 @@ import Tracing
 
 @testable import ServiceKit
 
-@Suite(.timeLimit(.minutes(3))) struct OutboxRelayTests {
+@Suite(.timeLimit(.minutes(10))) struct OutboxRelayTests {
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     /// A database and a broker with one topic.

@@ -12,7 +12,7 @@ import ServiceKitTesting
 import Testing
 import UserService
 
-@Suite(.timeLimit(.minutes(3))) struct UserServiceTests {
+@Suite(.timeLimit(.minutes(10))) struct UserServiceTests {
     /// Runs a replica, with real HTTP and a real broker, and gives `body` the ways into it.
     private func withService(
         _ body: @Sendable @escaping (any TestClientProtocol, KafkaCluster) async throws -> Void
