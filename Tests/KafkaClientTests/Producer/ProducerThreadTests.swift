@@ -71,7 +71,8 @@ import Testing
         #expect(Set(failed + ended).count == 1 && !failed.contains(-1))
     }
 
-    @Test("batches that take a while to be compressed are written in their order all the same", .timeLimit(.minutes(10)))
+    @Test(
+        "batches that take a while to be compressed are written in their order all the same", .timeLimit(.minutes(10)))
     func compressedInOrder() async throws {
         let written = Mutex<[Int]>([])
         try await FakeCluster.run(
