@@ -155,6 +155,7 @@ extension KafkaConsumer {
 
     private func send(_ positions: Positions, timeout: Duration?) async throws {
         var positions = positions
+        let assignments = self.assignmentNumbers(of: positions)
         for _ in 0..<Self.staleEpochAttemptsMax {
             guard !positions.isEmpty, let groupID = self.configuration.subscription.groupID else { return }
             let member = try self.commitIdentity()
@@ -179,9 +180,21 @@ extension KafkaConsumer {
             // The next heartbeat brings the epoch.
             guard failure.errorCode == .staleMemberEpoch else { throw failure }
             try await self.clock.sleep(for: Self.staleEpochDelay)
+            // What was given up or lost meanwhile is another member's, who may have committed more: under the new epoch
+            // this would take it back.
+            guard self.assignmentNumbers(of: positions).allSatisfy({ assignments[$0.key] == $0.value }) else {
+                throw failure
+            }
         }
         throw KafkaClientError(
             .staleMemberEpoch, subject: "group \(self.configuration.subscription.groupID ?? "")")
+    }
+
+    /// By which assignments of this consumer the partitions are read; nil for those that it does not read.
+    private func assignmentNumbers(of positions: Positions) -> [TopicPartition: Int?] {
+        self.withState { state in
+            Dictionary(uniqueKeysWithValues: positions.keys.map { ($0, state.fetcher.partitions[$0]?.number) })
+        }
     }
 
     /// Remembers what was committed, and leaves the rest in `positions`. Returns an error if there is one.
