@@ -24,6 +24,7 @@ final class FakeGroup: Sendable {
         var refusal: ErrorCode?
         /// Every commit is answered with this.
         var commitRefusal: ErrorCode?
+        var commitAttempts = 0
         var committed: [Int32: Int64] = [:]
         /// Each partition has the offsets from `start` up to, not including, `end`.
         var start: Int64 = 0
@@ -185,6 +186,7 @@ final class FakeGroup: Sendable {
         var response = OffsetCommitResponse()
         self.update { state in
             let isCurrent = request.generationIDOrMemberEpoch == state.epoch && state.commitRefusal == nil
+            state.commitAttempts += 1
             var parts: [String] = []
             response.topics = request.topics.map { asked in
                 var topic = OffsetCommitResponse.OffsetCommitResponseTopic()

@@ -175,6 +175,27 @@ import Testing
         }
     }
 
+    @Test("a commit that a stale epoch stopped is not made under the next one for what was lost meanwhile")
+    func commitAfterLoss() async throws {
+        let group = FakeGroup { ($0.target, $0.end, $0.commitRefusal) = ([0], 10, .staleMemberEpoch) }
+        try await FakeGroup.run(group) { consumer in
+            let running = Task { try await consumer.run() }
+            let orders = TopicPartition(topic: "orders", partition: 0)
+            await group.wait { $0.told == [0] && $0.log.contains("own [0]") }
+            let commit = Task { try await consumer.commit([orders: 5]) }
+            await group.wait { $0.commitAttempts > 0 }
+            // Another member has come further meanwhile.
+            group.update { ($0.refusal, $0.committed) = (.fencedMemberEpoch, [0: 8]) }
+            await group.wait { $0.joins == 2 }
+            group.update { $0.commitRefusal = nil }
+            let error = await #expect(throws: KafkaClientError.self) { try await commit.value }
+            #expect(error?.errorCode == .staleMemberEpoch)
+            #expect(group.committed == [0: 8])
+            running.cancel()
+            _ = await running.result
+        }
+    }
+
     @Test("heartbeats go on while a batch is processed, however long that takes")
     func slowProcessing() async throws {
         let group = FakeGroup { state in
