@@ -14,6 +14,10 @@ ROUNDS ?= 3
 KIND ?=
 SWIFT ?= swift
 # The Swift libraries go into the binary: it starts in half the time and needs nothing but Debian's libraries.
+# SwiftPM before 6.4 hands the names of the enabled traits to the compiler in the order of a set: without this each build
+# would be a new one of everything (swiftlang/swift-package-manager#10525). For builds alone: a broker whose hashes can be
+# foretold could be flooded.
+BUILD := SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) build
 RELEASE := --configuration release --static-swift-stdlib
 PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 
@@ -21,9 +25,6 @@ PYTHON_ENVIRONMENT := $(CURDIR)/.venv
 # clients of the virtual environment.
 export MARTLET_PYTHON := $(PYTHON_ENVIRONMENT)/bin/python
 export SWIFT
-# SwiftPM before 6.4 hands the names of the enabled traits to the compiler in the order of a set: without this each build
-# would be a new one of everything (swiftlang/swift-package-manager#10525).
-export SWIFT_DETERMINISTIC_HASHING := 1
 
 # Everything that people write. Generated Swift is as wiregen writes it, and `make check-generated` looks after it.
 SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -name '*.swift' \
@@ -37,11 +38,11 @@ help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## Build for release and serve on 127.0.0.1:9092 with the embedded defaults.
-	@exec "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" serve --listen 127.0.0.1:9092 $(ARGS)
+	@exec "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" serve --listen 127.0.0.1:9092 $(ARGS)
 
 build: ## Install missing system libraries and build `martlet` for release.
 	@scripts/install-libraries build
-	$(SWIFT) build $(RELEASE) --product martlet
+	$(BUILD) $(RELEASE) --product martlet
 
 # One debug build serves the unit tests and the broker that the interop tests start: a second, optimised build would
 # double the time, and a debug broker checks more. `make interop` tests the optimised one.
@@ -53,20 +54,20 @@ test: ## Run all tests, interop with other clients among them.
 interop: build ## Run the interop tests against the release build of the broker.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
-	MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
+	MARTLET="$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" \
 		scripts/run-tests --filter InteropTests $(ARGS)
 
 soak: build ## Kill the release build CYCLES (200) times under load and account for every record; SEED repeats a run.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
-	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" \
+	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" \
 		scripts/run-tests --filter KillTests $(ARGS)
 
 rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUNDS (3) times for each KIND of client.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	ROLLING_ROUNDS=$(ROUNDS) ROLLING_KIND="$(KIND)" \
-		MARTLET="$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" scripts/run-tests --filter Interop/GroupTests $(ARGS)
+		MARTLET="$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" scripts/run-tests --filter Interop/GroupTests $(ARGS)
 
 # The debug build of `make test`, which runs the first 200 seeds: it checks more, and building an optimised one takes as
 # long as ten thousand seeds.
@@ -75,7 +76,7 @@ sim: ## Simulate consumer groups under churn with SEEDS (10000) seeds; SEED repe
 	SIM_SEEDS=$(SEEDS) SIM_SEED=$(SEED) scripts/run-tests --filter GroupSimulationTests $(ARGS)
 
 stranger: build ## Make a new package with the README's lines, see what it fetches, build it, run it against the broker.
-	@scripts/try-as-stranger "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet"
+	@scripts/try-as-stranger "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet"
 
 docs: ## Build the documentation of KafkaClient and MartletTestKit into .build/docs; a dead link is an error.
 	@scripts/install-libraries build
@@ -88,10 +89,10 @@ format: ## Rewrite it in that format.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format --in-place --parallel
 
 generate: ## Compile the schemas of all messages to Swift.
-	$(SWIFT) run wiregen
+	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) run wiregen
 
 check-generated: ## Fail if the generated Swift is not what the schemas say.
-	$(SWIFT) run wiregen --check
+	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) run wiregen --check
 
 fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
 	@scripts/install-libraries test
@@ -99,28 +100,28 @@ fuzz: ## Throw bytes at every decoder for SECONDS (60); FUZZ_SEED repeats a run.
 
 bench: build ## Measure the release build beside the limits of this machine; see benchmarks/README.md.
 	@scripts/install-libraries bench
-	@benchmarks/run --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+	@benchmarks/run --martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 bench-durability: build ## Measure what acks=all costs beside what the disk needs for it; see benchmarks/README.md.
 	@scripts/install-libraries bench
-	@benchmarks/durability --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+	@benchmarks/durability --martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 bench-groups: build ## Measure what consumer groups cost; see benchmarks/README.md.
 	@scripts/install-libraries bench
-	@benchmarks/groups --martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+	@benchmarks/groups --martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 bench-clients: build ## Measure KafkaClient beside librdkafka; see benchmarks/README.md.
 	@scripts/install-libraries bench
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
-	$(SWIFT) build $(RELEASE) --product client-bench
-	@folder="$$($(SWIFT) build $(RELEASE) --show-bin-path)"; \
+	$(BUILD) $(RELEASE) --product client-bench
+	@folder="$$($(BUILD) $(RELEASE) --show-bin-path)"; \
 		benchmarks/clients --martlet "$$folder/martlet" --client-bench "$$folder/client-bench" $(ARGS)
 
 # The services stay debug builds: they wait for disk and network, and an optimised build takes several minutes.
 demo: build ## Run a broker and three replicas of each service of clients/, with people who order; see clients/demo.
-	$(SWIFT) build --package-path clients/demo
-	@exec "$$($(SWIFT) build --package-path clients/demo --show-bin-path)/demo" \
-		--martlet "$$($(SWIFT) build $(RELEASE) --show-bin-path)/martlet" $(ARGS)
+	$(BUILD) --package-path clients/demo
+	@exec "$$($(BUILD) --package-path clients/demo --show-bin-path)/demo" \
+		--martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 # One package runs the tests of all of them, so that hummingbird is built once.
 test-services: ## Run the tests of the services in clients/.
