@@ -70,12 +70,12 @@ public final class KafkaCluster: Sendable {
             logger: logger, clock: clock)
     }
 
-    /// Another one like this, with connections of its own: what waits there does not hold up what is asked here. With an
-    /// event loop, all of them live on that one.
-    func sibling(on eventLoop: (any EventLoop)? = nil) -> KafkaCluster {
+    /// Another one like this, with connections of its own, all of them on one event loop: what waits there does not hold
+    /// up what is asked here.
+    func sibling(on eventLoop: any EventLoop) -> KafkaCluster {
         KafkaCluster(
             self.configuration, security: self.pool.security, telemetry: self.telemetry,
-            eventLoopGroup: eventLoop ?? self.eventLoopGroup, logger: self.logger, clock: self.clock)
+            eventLoopGroup: eventLoop, logger: self.logger, clock: self.clock)
     }
 
     /// Gives `body` a cluster and closes its connections afterwards, however `body` ends.

@@ -47,8 +47,7 @@ public struct ConsumedBatch: Sendable {
 
     /// The epoch of the leader that wrote what lies before an offset of this batch.
     func leaderEpoch(upTo offset: Offset) -> LeaderEpoch {
-        let header = self.batch.header
-        return offset.rawValue > header.nextOffset ? self.epoch : LeaderEpoch(header.partitionLeaderEpoch)
+        self.batch.leaderEpoch(upTo: offset.rawValue, behind: self.epoch)
     }
 
     /// Begins to read the records, in the order of their offsets. Costs nothing for an uncompressed batch; a compressed

@@ -280,15 +280,21 @@ struct Fetcher: Sendable {
 }
 
 extension Fetcher.Delivery {
-    /// The epoch of the leader that wrote what lies before an offset of this batch. Between its last record and the
-    /// position after it may lie what a later one wrote.
-    func leaderEpoch(upTo offset: Int64) -> LeaderEpoch {
-        offset > self.batch.header.nextOffset ? self.epoch : LeaderEpoch(self.batch.header.partitionLeaderEpoch)
-    }
+    /// The epoch of the leader that wrote what lies before an offset of this batch.
+    func leaderEpoch(upTo offset: Int64) -> LeaderEpoch { self.batch.leaderEpoch(upTo: offset, behind: self.epoch) }
 
     /// How many offsets that may be read lie behind this batch. What a broker calls the end may be any number.
     var lag: Int64 {
         let end = self.lastStableOffset ?? self.highWatermark
         return end > self.next ? end &- self.next : 0
+    }
+}
+
+extension RecordBatch {
+    /// The epoch of the leader that wrote what lies before an offset, which is in this batch or behind it. `later` is
+    /// that of what lies between its last record and the next batch that is handed out, which a later leader may have
+    /// written.
+    func leaderEpoch(upTo offset: Int64, behind later: LeaderEpoch) -> LeaderEpoch {
+        offset > self.header.nextOffset ? later : LeaderEpoch(self.header.partitionLeaderEpoch)
     }
 }

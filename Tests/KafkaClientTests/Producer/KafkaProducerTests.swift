@@ -56,7 +56,8 @@ import Testing
     private static func producer(
         _ client: KafkaCluster, _ configuration: KafkaProducerConfiguration
     ) throws -> KafkaProducer {
-        try KafkaProducer(on: client.sibling(), configuration, ProducerClock(ContinuousClock()))
+        try KafkaProducer(
+            on: client.sibling(on: client.eventLoopGroup.next()), configuration, ProducerClock(ContinuousClock()))
     }
 
     @Test("a caller is suspended when the memory is used up, goes on when some is free, and all is given back")

@@ -98,7 +98,7 @@ import Testing
             configuration.linger = .zero
             configuration.batchBytesMax = 1024
             let clock = ProducerClock(ContinuousClock())
-            let producer = try KafkaProducer(on: client.sibling(), configuration, clock)
+            let producer = try KafkaProducer(on: client.sibling(on: client.eventLoopGroup.next()), configuration, clock)
             try await producer.whileRunning { producer in
                 for number in 0..<200 {
                     var value = ByteBuffer(integer: number)

@@ -24,8 +24,10 @@ import Testing
             }
         ) { [configuration] fake, client in
             let clock = ManualClock()
-            try await KafkaProducer(on: client.sibling(), configuration, ProducerClock(clock))
-                .whileRunning { try await body($0, fake, clock) }
+            try await KafkaProducer(
+                on: client.sibling(on: client.eventLoopGroup.next()), configuration, ProducerClock(clock)
+            )
+            .whileRunning { try await body($0, fake, clock) }
         }
     }
 
