@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import Broker
 import KafkaMessages
 import KafkaTypes
 import KafkaWire
+import NIOCore
+import NIOPosix
 import Testing
 
 @Suite("OffsetForLeaderEpoch")
@@ -74,5 +77,50 @@ struct OffsetForLeaderEpochHandlerTests {
             #expect(ErrorCode(newer.errorCode) == .unknownLeaderEpoch)
             #expect(newer.endOffset == -1)
         }
+    }
+
+    @Test("an epoch whose leader wrote nothing ends where the last record does, and a fetch is told the same")
+    func silentEpochs() async throws {
+        try await withBroker { broker in
+            try await broker.createTopic("orders")
+            try await broker.produce(to: "orders", timestamps: [broker.now, broker.now])
+            for expected in [1, 2] {
+                let raised = broker.broker.raiseLeaderEpoch(
+                    of: TopicPartition(topic: "orders", partition: 0), on: MultiThreadedEventLoopGroup.singleton.next())
+                #expect(try await raised.get() == LeaderEpoch(Int32(expected)))
+            }
+            let current = try await Self.ask(broker, "orders", epoch: 2)
+            #expect(current.leaderEpoch == 2)
+            #expect(current.endOffset == 2)
+            let silent = try await Self.ask(broker, "orders", epoch: 1)
+            #expect(silent.leaderEpoch == 0)
+            #expect(silent.endOffset == 2)
+
+            let ahead = try await Self.fetch(broker, from: 3, lastFetchedEpoch: 1)
+            #expect(ahead.divergingEpoch.epoch == 0)
+            #expect(ahead.divergingEpoch.endOffset == 2)
+            for epoch in [Int32(0), 2] {
+                let inStep = try await Self.fetch(broker, from: 2, lastFetchedEpoch: epoch)
+                #expect(inStep.errorCode == 0)
+                #expect(inStep.divergingEpoch.epoch == -1)
+            }
+        }
+    }
+
+    private static func fetch(
+        _ broker: BrokerHarness, from offset: Int64, lastFetchedEpoch: Int32
+    ) async throws -> FetchResponse.PartitionData {
+        var partition = FetchRequest.FetchPartition()
+        partition.currentLeaderEpoch = -1
+        partition.fetchOffset = offset
+        partition.lastFetchedEpoch = lastFetchedEpoch
+        partition.partitionMaxBytes = 1 << 20
+        var topic = FetchRequest.FetchTopic()
+        topic.topic = "orders"
+        topic.partitions = [partition]
+        var request = FetchRequest()
+        request.maxBytes = 1 << 20
+        request.topics = [topic]
+        return try #require(try await broker.send(request, version: 12).responses.first?.partitions.first)
     }
 }
