@@ -68,6 +68,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         // The tracing API; back ends are chosen by the application. Trait Tracing.
         .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
+        // HTTP for the broker's admin port. Imported by AdminHTTP alone.
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+        // HdrHistogram: latencies with a known precision over any range. Imported by LoadGenerator alone.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     ],
     targets: [
         // Layer 0 to 2: the shared language of broker and client. No IO.
@@ -107,15 +111,14 @@ let package = Package(
             name: "Broker",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig",
-                "ClusterMetadata", "GroupCoordinator", "CPCRE2", nioCore, logging,
+                "ClusterMetadata", "GroupCoordinator", "PrometheusText", "CPCRE2", nioCore, logging,
             ]
         ),
         .target(
             name: "BrokerServer",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaRecords", "CommitLog", "KafkaConfig", "ClusterMetadata", "Broker",
-                nioCore,
-                nioPosix, logging,
+                "PrometheusText", nioCore, nioPosix, logging,
             ]
         ),
 
@@ -132,12 +135,33 @@ let package = Package(
             ]
         ),
 
+        // What a process tells of itself in numbers: counters, gauges, histograms, and Prometheus' text format.
+        .target(name: "PrometheusText"),
+        // The port for people and machines that operate a broker: metrics, health.
+        .target(
+            name: "AdminHTTP",
+            dependencies: [
+                "PrometheusText", nioCore, logging,
+                optional("Hummingbird", "hummingbird", trait: "Broker"),
+            ]
+        ),
+        // `martlet bench`: workloads, latency histograms, reports.
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "KafkaClient", nioCore, nioPosix, logging,
+                optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
+                optional("Yams", "Yams", trait: "Broker"),
+            ]
+        ),
+
         // Layer 7: the one executable.
         .executableTarget(
             name: "martlet",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
-                "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", logging,
+                "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "PrometheusText",
+                "AdminHTTP", "LoadGenerator", logging,
                 nioCore, nioPosix, optional("UnixSignals", "swift-service-lifecycle", trait: "Broker"),
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
@@ -179,6 +203,15 @@ let package = Package(
                 nioPosix, logging,
                 optional("ServiceLifecycle", "swift-service-lifecycle", trait: "ServiceLifecycle"),
                 optional("UnixSignals", "swift-service-lifecycle", trait: "ServiceLifecycle"),
+            ]
+        ),
+        .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText"]),
+        .testTarget(name: "AdminHTTPTests", dependencies: ["AdminHTTP", "PrometheusText", nioCore, nioPosix, logging]),
+        .testTarget(
+            name: "LoadGeneratorTests",
+            dependencies: [
+                "LoadGenerator", "KafkaClient", "MartletTestKit", nioCore,
+                optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
             ]
         ),
         .testTarget(name: "KafkaWireTests", dependencies: ["KafkaTypes", "KafkaWire", nioCore]),

@@ -19,7 +19,7 @@ enum ImportRules {
     /// Layers 0 to 3: no Foundation, no Dispatch, no sockets, no clock, no global randomness.
     static let pureTargets: Set<String> = [
         "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig", "ClusterMetadata",
-        "GroupCoordinator",
+        "GroupCoordinator", "PrometheusText",
     ]
 
     static let allowed: [String: Set<String>] = [
@@ -33,9 +33,13 @@ enum ImportRules {
         "GroupCoordinator": ["KafkaTypes", "KafkaWire", "KafkaMessages", "NIOCore"],
         "MetadataSQLite": ["KafkaTypes", "ClusterMetadata", "GRDB", "Foundation"],
         "ServeConfiguration": ["KafkaConfig", "Configuration", "Yams", "Foundation"],
-        "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["Logging", "CPCRE2"]),
+        "Broker": Self.language.union(Self.decisions).union(Self.libc).union(["PrometheusText", "Logging", "CPCRE2"]),
         "BrokerServer": Self.language.union(Self.decisions).union(Self.libc)
-            .union(["Broker", "NIOPosix", "Logging", "Foundation"]),
+            .union(["Broker", "PrometheusText", "NIOPosix", "Logging", "Foundation"]),
+        "PrometheusText": [],
+        "AdminHTTP": ["PrometheusText", "NIOCore", "Logging", "Hummingbird", "HTTPTypes", "ServiceLifecycle"],
+        "LoadGenerator": Self.language.union(Self.libc)
+            .union(["KafkaClient", "NIOPosix", "Logging", "Histogram", "Yams", "Foundation"]),
         "KafkaClient": Self.language.union(Self.libc).union([
             "NIOPosix", "Logging",
             // Each behind the trait that fetches it.
@@ -43,7 +47,8 @@ enum ImportRules {
             "ServiceLifecycle",
         ]),
         "martlet": Self.language.union(Self.decisions).union(Self.libc).union([
-            "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "ArgumentParser",
+            "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "PrometheusText",
+            "AdminHTTP", "LoadGenerator", "ArgumentParser",
             "NIOPosix", "UnixSignals", "Logging", "Foundation",
         ]),
         "SimulatedIO": Self.libc.union(["CommitLog"]),

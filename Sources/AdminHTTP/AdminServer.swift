@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+#if Broker
+import Hummingbird
+#endif
+
+enum AdminServer {}
