@@ -124,7 +124,9 @@ struct FetchReader: Sendable {
         fetched.logStartOffset = log.logStartOffset
 
         if target.lastFetchedEpoch >= 0 {
-            let end = partition.endOffset(forLeaderEpoch: target.lastFetchedEpoch) ?? (epoch: -1, endOffset: log.logStartOffset)
+            let end =
+                partition.endOffset(forLeaderEpoch: target.lastFetchedEpoch)
+                ?? (epoch: -1, endOffset: log.logStartOffset)
             if end.endOffset < target.fetchOffset || end.epoch < target.lastFetchedEpoch {
                 fetched.divergence = .init(epoch: end.epoch, endOffset: end.endOffset)
                 return Finding(fetched)
