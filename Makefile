@@ -32,7 +32,7 @@ SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
-	bench-durability bench-groups bench-clients demo test-services clean
+	bench-durability bench-groups bench-clients bench-connections demo test-services clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,10 @@ bench-clients: build ## Measure KafkaClient beside librdkafka; see benchmarks/RE
 	$(BUILD) $(RELEASE) --product client-bench
 	@folder="$$($(BUILD) $(RELEASE) --show-bin-path)"; \
 		benchmarks/clients --martlet "$$folder/martlet" --client-bench "$$folder/client-bench" $(ARGS)
+
+bench-connections: build ## Measure what idle connections and slow readers cost; see benchmarks/README.md.
+	@scripts/install-libraries bench
+	@benchmarks/connections --martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" $(ARGS)
 
 # The services stay debug builds: they wait for disk and network, and an optimised build takes several minutes.
 demo: build ## Run a broker and three replicas of each service of clients/, with people who order; see clients/demo.
