@@ -31,7 +31,7 @@ SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -not -path '*/.build/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
+.PHONY: help run build install test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
 	bench-durability bench-groups bench-clients bench-connections demo test-services clean
 
 help: ## List the targets.
@@ -43,6 +43,9 @@ run: build ## Build for release and serve on 127.0.0.1:9092 with the embedded de
 build: ## Install missing system libraries and build `martlet` for release.
 	@scripts/install-libraries build
 	$(BUILD) $(RELEASE) --product martlet
+
+install: ## Install what `make build` has made below PREFIX (/usr/local), with documentation and a systemd unit.
+	@scripts/install .build/release/martlet
 
 # One debug build serves the unit tests and the broker that the interop tests start: a second, optimised build would
 # double the time, and a debug broker checks more. `make interop` tests the optimised one.

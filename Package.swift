@@ -155,13 +155,16 @@ let package = Package(
             ]
         ),
 
+        // 34 MB of languages and regions that the executable does not need stay out of it; see its README.
+        .target(name: "NoICUData", cSettings: [.define("MARTLET_NO_ICU_DATA", .when(configuration: .release))]),
+
         // Layer 7: the one executable.
         .executableTarget(
             name: "martlet",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
                 "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "PrometheusText",
-                "AdminHTTP", "LoadGenerator", logging,
+                "AdminHTTP", "LoadGenerator", "NoICUData", logging,
                 nioCore, nioPosix, optional("UnixSignals", "swift-service-lifecycle", trait: "Broker"),
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]

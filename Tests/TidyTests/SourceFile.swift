@@ -73,9 +73,15 @@ enum SourceTree {
     private static let skippedExtensions: Set<String> = ["tsv", "kmsg", "bin", "png", "log", "resolved"]
     private static let fileBytesMax = 1 << 20
 
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// Whether there is a file or folder of that path.
+    static func exists(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: Self.root.appending(path: path).path())
+    }
+
     private static func load() -> [SourceFile] {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
         var paths = Self.names(in: root).filter { !Self.isFolder(root.appending(path: $0)) }
         for folder in Self.folders { Self.collect(folder, root: root, into: &paths) }
         return paths.sorted().compactMap { path in

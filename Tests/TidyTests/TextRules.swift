@@ -67,4 +67,30 @@ enum TextRules {
         if titles.isEmpty { return [file.violation("no title: the first line should be one '# ' heading")] }
         return titles.dropFirst().map { file.violation(line: $0, "a second title: a document has one '# ' heading") }
     }
+
+    /// Where a Markdown file's links to other files of the repository lead, outside code; `line` is the line of the link.
+    static func fileLinks(of file: SourceFile) -> [(line: Int, path: String)] {
+        guard file.isMarkdown else { return [] }
+        var inCode = false
+        var links: [(line: Int, path: String)] = []
+        for (index, line) in file.lines.enumerated() {
+            if line.hasPrefix("```") { inCode.toggle() }
+            guard !inCode else { continue }
+            for start in line.ranges(of: "](").map(\.upperBound) {
+                let target = line[start...].prefix { $0 != ")" && $0 != "#" }
+                guard !target.isEmpty, !target.contains(":"), !target.hasPrefix("<") else { continue }
+                links.append((index + 1, Self.resolved(String(target), from: file.path)))
+            }
+        }
+        return links
+    }
+
+    /// A relative link as a path from the top of the repository.
+    private static func resolved(_ target: String, from path: String) -> String {
+        var parts = path.split(separator: "/").dropLast().map(String.init)
+        for part in target.split(separator: "/") where part != "." {
+            if part == "..", !parts.isEmpty { parts.removeLast() } else { parts.append(String(part)) }
+        }
+        return parts.joined(separator: "/")
+    }
 }

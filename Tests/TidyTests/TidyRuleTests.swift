@@ -163,4 +163,19 @@ import Testing
         #expect(TextRules.checkTitle(self.file("# A\n\n# B\n", path: "a.md")).map(\.line) == [3])
         #expect(TextRules.checkTitle(self.file("# A\n\n```sh\n# comment\n```\n\n## B\n", path: "a.md")) == [])
     }
+
+    @Test("links of Markdown are found and read from the folder of the file, addresses, anchors and code are not")
+    func links() {
+        let text = """
+            # A title
+            [one](B.md), [two](../C.md#part) and [three](sub/) [four](#here) [five](https://example.com/x.md)
+            ```
+            [six](nowhere.md)
+            ```
+            [seven](./../../README.md)
+            """
+        let links = TextRules.fileLinks(of: self.file(text, path: "docs/pages/A.md"))
+        #expect(links.map(\.path) == ["docs/pages/B.md", "docs/C.md", "docs/pages/sub", "README.md"])
+        #expect(links.map(\.line) == [2, 2, 2, 6])
+    }
 }

@@ -40,6 +40,15 @@ import Testing
     @Test("Markdown files have exactly one title")
     func titles() { Self.expectClean(TextRules.checkTitle) }
 
+    @Test("links between Markdown files lead to something")
+    func links() {
+        Self.expectClean { file in
+            TextRules.fileLinks(of: file).compactMap { line, path in
+                SourceTree.exists(path) ? nil : file.violation(line: line, "a link to \(path), which is not there")
+            }
+        }
+    }
+
     @Test("the ratchet lists only files that exist")
     func ratchet() {
         let paths = Set(SourceTree.files.map(\.path))
