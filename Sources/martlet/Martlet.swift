@@ -29,10 +29,7 @@ struct Martlet: AsyncParsableCommand {
             localhost:9092.
 
             EXIT CODES
-              0   done
-              1   the operation failed, or a part of it
-              2   the cluster cannot be reached
-              64  the command line is not understood
+            \(ExitStatus.table)
             """,
         version: "0.1.0",
         subcommands: [

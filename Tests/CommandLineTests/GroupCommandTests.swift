@@ -117,6 +117,12 @@ import Testing
         return reset.rows.first
     }
 
+    private static func json(_ reset: PlannedReset) -> String {
+        var json = JSONWriter()
+        reset.write(to: &json, group: "g", isExecuted: false)
+        return json.text
+    }
+
     @Test("new offsets stay in the partition, and a note says when that was not what was asked for")
     func clamping() {
         #expect(Self.reset(.earliest, old: 50)?.new == 10)
@@ -161,7 +167,7 @@ import Testing
                 "orders          3    4    -       -  left alone: the topic orders does not exist",
             ])
         #expect(
-            reset.json(group: "g", isExecuted: false).hasPrefix(
+            Self.json(reset).hasPrefix(
                 #"{"group":"g","executed":false,"partitions":[{"topic":"orders","partition":0,"old":10,"new":10,"#
                     + #""note":null},"#))
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-import ArgumentParser
 import KafkaClient
 import KafkaWire
 
@@ -22,24 +21,21 @@ struct ChangeReport {
     init(_ changes: [ItemChange]) { self.changes = changes }
 
     /// Prints everything; throws the exit code when one failed.
-    func print(as format: ListFormat) throws {
-        var output = StandardOutput()
-        switch format {
-        case .table:
-            for change in self.changes where change.error == nil {
-                output.print("\(change.name) \(change.outcome)" + (change.details.isEmpty ? "" : ": \(change.details)"))
-            }
-        case .json:
-            output.print(self.json)
-        }
-        try output.flush()
+    func print(_ format: OutputOptions) throws {
+        try format.print(
+            lines: { terminal in
+                self.changes.filter { $0.error == nil }.map { change in
+                    "\(change.name) \(terminal.styled(change.outcome, .good))"
+                        + (change.details.isEmpty ? "" : ": \(change.details)")
+                }
+            },
+            json: self.write)
         let failures = self.changes.compactMap(\.error)
         for failure in failures { failure.report().print() }
-        if !failures.isEmpty { throw ExitCode(ExitStatus.failure.rawValue) }
+        try ExitStatus.combining(failures.map(\.exitStatus), of: self.changes.count).leave()
     }
 
-    var json: String {
-        var json = JSONWriter()
+    func write(to json: inout JSONWriter) {
         json.array { json in
             for change in self.changes {
                 json.object { json in
@@ -60,6 +56,5 @@ struct ChangeReport {
                 }
             }
         }
-        return json.text
     }
 }

@@ -53,6 +53,29 @@ struct ConnectionOptions: ParsableArguments {
         getenv(Self.environmentVariable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
+    /// Runs `body`, a question that has an answer, and gives up after `timeout`: retries, other brokers and all.
+    func ask<Result: Sendable>(
+        _ body: @escaping @Sendable (KafkaCluster) async throws -> Result
+    ) async throws -> Result {
+        let limit = Duration.seconds(self.timeout)
+        return try await withThrowingTaskGroup(of: Result.self) { tasks in
+            tasks.addTask { try await self.withCluster(body) }
+            tasks.addTask {
+                try await Task.sleep(for: limit + Self.grace)
+                throw KafkaClientError(
+                    .timedOut,
+                    "\(try self.addresses().map(\.description).joined(separator: ", ")) did not answer"
+                        + " everything within \(limit.shortText)")
+            }
+            defer { tasks.cancelAll() }
+            guard let first = try await tasks.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    /// What a single request that is late gets to say so itself: its error knows more.
+    private static let grace = Duration.milliseconds(200)
+
     /// Runs `body` with the cluster, whose connections end with it. `patience` is how often a cluster that was reached
     /// before is tried again, about once a second.
     func withCluster<Result: Sendable>(

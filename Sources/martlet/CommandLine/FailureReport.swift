@@ -4,12 +4,6 @@
 import KafkaClient
 import KafkaWire
 
-/// What the process tells its caller; documented in `martlet --help`.
-enum ExitStatus: Int32 {
-    case failure = 1
-    case unreachable = 2
-}
-
 /// An error that has more to say than its description: what to do, and how the process ends.
 protocol CommandLineFailure: Error {
     func report() -> FailureReport
@@ -23,8 +17,9 @@ struct FailureReport {
     var status: ExitStatus = .failure
 
     func print() {
-        StandardError.print("error: \(self.message)")
-        if let hint = self.hint { StandardError.print("hint: \(hint)") }
+        let terminal = Terminal.standardError
+        StandardError.print("\(terminal.styled("error:", .bad)) \(self.message)")
+        if let hint = self.hint { StandardError.print("\(terminal.styled("hint:", .title)) \(hint)") }
     }
 }
 
@@ -32,18 +27,22 @@ struct FailureReport {
 struct CommandFailure: CommandLineFailure {
     var message: String
     var hint: String?
+    var status: ExitStatus
 
-    init(_ message: String, hint: String? = nil) {
+    init(_ message: String, hint: String? = nil, status: ExitStatus = .failure) {
         self.message = message
         self.hint = hint
+        self.status = status
     }
 
-    func report() -> FailureReport { FailureReport(message: self.message, hint: self.hint) }
+    func report() -> FailureReport {
+        FailureReport(message: self.message, hint: self.hint, status: self.status)
+    }
 }
 
 extension KafkaClientError: CommandLineFailure {
     func report() -> FailureReport {
-        FailureReport(message: self.message, hint: self.hint, status: self.isUnreachable ? .unreachable : .failure)
+        FailureReport(message: self.message, hint: self.hint, status: self.exitStatus)
     }
 
     private var hint: String? {

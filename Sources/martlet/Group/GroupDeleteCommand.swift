@@ -27,7 +27,7 @@ struct GroupDeleteCommand: AsyncParsableCommand {
     var ifExists = false
 
     @OptionGroup var confirmation: Confirmation
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
@@ -43,6 +43,6 @@ struct GroupDeleteCommand: AsyncParsableCommand {
                 ItemChange(name: item.name, outcome: "failed", error: error)
             }
         }
-        try ChangeReport(changes).print(as: self.format.output)
+        try ChangeReport(changes).print(self.format)
     }
 }

@@ -30,7 +30,7 @@ struct GroupDeleteOffsetsCommand: AsyncParsableCommand {
     var topic: [PartitionSelection]
 
     @OptionGroup var confirmation: Confirmation
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -47,7 +47,7 @@ struct GroupDeleteOffsetsCommand: AsyncParsableCommand {
             ItemChange(
                 name: "\(partition)", outcome: result.failure == nil ? "deleted" : "failed", error: result.failure)
         }
-        try ChangeReport(changes).print(as: self.format.output)
+        try ChangeReport(changes).print(self.format)
     }
 
     /// The partitions that were named and of which something is committed. Throws when that is none.

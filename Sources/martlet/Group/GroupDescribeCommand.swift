@@ -14,6 +14,9 @@ struct GroupDescribeCommand: AsyncParsableCommand {
             difference, and BEHIND how long the record to be read next has been waiting, which only Martlet's brokers \
             tell.
 
+            A name may be a pattern with * and ?; with --regex names are regular expressions. -o wide shows the \
+            members, too, and of each commit its leader epoch and metadata.
+
             EXAMPLES
               martlet group describe payments
               martlet group describe payments --members
@@ -24,32 +27,36 @@ struct GroupDescribeCommand: AsyncParsableCommand {
     @Argument(help: "Groups; without one, all of them.")
     var names: [String] = []
 
+    @OptionGroup var matching: MatchingOptions
+
     @Flag(name: .long, help: "Show the members with what they have and what they subscribed to.")
     var members = false
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { _ = try self.matching.patterns(self.names) }
+
     func run() async throws {
-        let (pages, failures) = try await self.connection.withCluster { cluster in
-            let names = self.names.isEmpty ? try await cluster.listGroups().map(\.groupID) : self.names
-            return try await GroupPage.load(names, from: cluster)
+        let (pages, failures) = try await self.connection.ask { cluster in
+            try await GroupPage.load(try await self.groups(cluster), from: cluster)
         }
-        var output = StandardOutput()
-        switch self.format.output {
-        case .table:
-            for (index, page) in pages.enumerated() {
-                if index > 0 { output.print("") }
-                for line in page.lines(showsMembers: self.members) { output.print(line) }
-            }
-        case .json:
-            var json = JSONWriter()
-            json.array { json in for page in pages { page.write(to: &json) } }
-            output.print(json.text)
-        }
-        try output.flush()
+        let isWide = self.format.isWide
+        try self.format.print(
+            pages: pages,
+            lines: { page, terminal in
+                page.lines(showsMembers: self.members || isWide, isWide: isWide, terminal: terminal)
+            },
+            json: { page, json in page.write(to: &json) })
         for warning in pages.flatMap(\.warnings) { StandardError.print("warning: \(warning)") }
         for failure in failures { failure.report().print() }
-        if let first = failures.first { throw ExitCode(first.report().status.rawValue) }
+        try ExitStatus.combining(failures.map(\.exitStatus), of: failures.count + pages.count).leave()
+    }
+
+    private func groups(_ cluster: KafkaCluster) async throws -> [String] {
+        guard !self.names.isEmpty else { return try await cluster.listGroups().map(\.groupID) }
+        return try await self.matching.names(self.names, of: "group") {
+            try await cluster.listGroups().map(\.groupID)
+        }
     }
 }

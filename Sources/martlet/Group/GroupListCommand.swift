@@ -10,13 +10,22 @@ struct GroupListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List groups.",
         discussion: """
+            A PATTERN is a name, or one with * for any characters and ? for one; with --regex a regular expression that \
+            a whole name matches. -o wide asks for the members and the lag, too.
+
             States: \(GroupState.all.map(\.rawValue).joined(separator: ", ")). Types: classic, consumer.
 
             EXAMPLES
               martlet group list
+              martlet group list 'pay*' -o wide
               martlet group list --state empty --type classic -o json
             """
     )
+
+    @Argument(help: ArgumentHelp("Only groups that fit one of these.", valueName: "pattern"))
+    var patterns: [String] = []
+
+    @OptionGroup var matching: MatchingOptions
 
     @Option(
         name: .long, help: ArgumentHelp("Only groups in this state; may be given several times.", valueName: "state"))
@@ -26,36 +35,54 @@ struct GroupListCommand: AsyncParsableCommand {
         name: .long, help: ArgumentHelp("Only groups of this type; may be given several times.", valueName: "type"))
     var type: [GroupTypeArgument] = []
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { _ = try self.matching.patterns(self.patterns) }
+
     func run() async throws {
-        let groups = try await self.connection.withCluster { cluster in
-            try await cluster.listGroups(states: self.state.map(\.state), types: self.type.map(\.type))
+        let (groups, pages, failures) = try await self.connection.ask { cluster in
+            let patterns = try self.matching.patterns(self.patterns)
+            let groups = try await cluster.listGroups(states: self.state.map(\.state), types: self.type.map(\.type))
+                .filter { group in patterns.isEmpty || patterns.contains { $0.matches(group.groupID) } }
+            guard self.format.isWide else { return (groups, [GroupPage](), [KafkaClientError]()) }
+            let loaded = try await GroupPage.load(groups.map(\.groupID), from: cluster)
+            return (groups, loaded.pages, loaded.failures)
         }
-        var output = StandardOutput()
-        switch self.format.output {
-        case .table:
-            for line in Self.table(of: groups).lines() { output.print(line) }
-        case .json:
-            output.print(Self.json(of: groups))
-        }
-        try output.flush()
+        let details = Dictionary(pages.map { ($0.group.groupID, $0) }) { first, _ in first }
+        try self.format.print(
+            Self.table(of: groups, details: self.format.isWide ? details : nil)
+        ) { Self.write(groups, to: &$0) }
+        for failure in failures { failure.report().print() }
+        try ExitStatus.combining(failures.map(\.exitStatus), of: groups.count).leave()
     }
 
-    static func table(of groups: [GroupListing]) -> TextTable {
-        var table = TextTable([.init("GROUP"), .init("STATE"), .init("TYPE"), .init("PROTOCOL")])
+    /// `details` are those of the wide table, by name.
+    static func table(of groups: [GroupListing], details: [String: GroupPage]? = nil) -> TextTable {
+        var columns: [TextTable.Column] = [.init("GROUP"), .init("STATE"), .init("TYPE"), .init("PROTOCOL")]
+        if details != nil {
+            columns += [
+                .init("MEMBERS", .right), .init("PARTITIONS", .right), .init("LAG", .right), .init("COORDINATOR"),
+            ]
+        }
+        var table = TextTable(columns)
         for group in groups {
-            table.append([
+            var cells = [
                 group.groupID, group.state?.rawValue ?? "-", group.type?.rawValue ?? "-",
                 group.protocolType.isEmpty ? "-" : group.protocolType,
-            ])
+            ]
+            if let page = details?[group.groupID] {
+                cells += [
+                    "\(page.group.members.count)", "\(page.rows.count)", page.lag.map { "\($0)" } ?? "-",
+                    "\(page.group.coordinator.nodeID) at \(page.group.coordinator.address)",
+                ]
+            }
+            table.append(cells, styles: group.state?.style.map { [1: $0] } ?? [:])
         }
         return table
     }
 
-    static func json(of groups: [GroupListing]) -> String {
-        var json = JSONWriter()
+    static func write(_ groups: [GroupListing], to json: inout JSONWriter) {
         json.array { json in
             for group in groups {
                 json.object { json in
@@ -70,7 +97,18 @@ struct GroupListCommand: AsyncParsableCommand {
                 }
             }
         }
-        return json.text
+    }
+}
+
+extension GroupState {
+    /// How a state looks on a terminal.
+    var style: Terminal.Style? {
+        switch self {
+        case .stable: .good
+        case .preparingRebalance, .completingRebalance, .assigning, .reconciling: .notice
+        case .dead: .bad
+        default: nil
+        }
     }
 }
 

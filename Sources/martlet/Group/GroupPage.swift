@@ -85,9 +85,9 @@ struct GroupPage {
 
     // MARK: Text
 
-    func lines(showsMembers: Bool) -> [String] {
-        var lines = [self.group.groupID]
-        lines.append("  state        \(self.group.state)")
+    func lines(showsMembers: Bool, isWide: Bool = false, terminal: Terminal = .plain) -> [String] {
+        var lines = [terminal.styled(self.group.groupID, .title)]
+        lines.append("  state        \(terminal.styled(self.group.state.rawValue, self.group.state.style))")
         lines.append("  type         \(self.group.type)")
         if !["", "consumer"].contains(self.group.protocolType) {
             lines.append("  protocol     \(self.group.protocolType)")
@@ -102,13 +102,19 @@ struct GroupPage {
         lines.append("  lag          \(self.lagText)")
         if !self.rows.isEmpty {
             lines.append("")
-            lines += self.partitionTable.lines(indentation: "  ")
+            lines += self.partitionTable(isWide).lines(indentation: "  ", terminal: terminal)
         }
         if showsMembers, !self.group.members.isEmpty {
             lines.append("")
-            lines += self.memberTable.lines(indentation: "  ")
+            lines += self.memberTable.lines(indentation: "  ", terminal: terminal)
         }
         return lines
+    }
+
+    /// The sum over the partitions of which it is known; nil when that is none.
+    var lag: Int64? {
+        let lags = self.rows.compactMap { $0.offset?.lag }
+        return lags.isEmpty ? nil : lags.reduce(Int64(0)) { $0 &+ $1 }
     }
 
     /// The sum over all partitions, and the longest time.
@@ -126,11 +132,13 @@ struct GroupPage {
         return text
     }
 
-    private var partitionTable: TextTable {
-        var table = TextTable([
+    private func partitionTable(_ isWide: Bool) -> TextTable {
+        var columns: [TextTable.Column] = [
             .init("TOPIC"), .init("PARTITION", .right), .init("COMMITTED", .right), .init("END", .right),
             .init("LAG", .right), .init("BEHIND", .right), .init("CLIENT"), .init("HOST"), .init("MEMBER"),
-        ])
+        ]
+        if isWide { columns += [.init("INSTANCE"), .init("LEADER EPOCH", .right), .init("METADATA")] }
+        var table = TextTable(columns)
         for row in self.rows {
             table.append([
                 row.partition.topic, "\(row.partition.partition)",
@@ -139,6 +147,9 @@ struct GroupPage {
                 row.offset?.lag.map { "\($0)" } ?? "-",
                 row.offset?.timeLag.map(\.shortText) ?? "-",
                 row.member?.clientID ?? "-", row.member?.hostText ?? "-", row.member?.memberID ?? "-",
+                row.member?.instanceID ?? "-",
+                row.offset.flatMap { $0.leaderEpoch == .none ? nil : "\($0.leaderEpoch)" } ?? "-",
+                row.offset.flatMap { $0.metadata.isEmpty ? nil : $0.metadata } ?? "-",
             ])
         }
         return table

@@ -60,7 +60,7 @@ struct GroupResetOffsetsCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Do it; without this it is a dry run.")
     var execute = false
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     /// What was asked for; not exactly one is an error.
@@ -97,16 +97,11 @@ struct GroupResetOffsetsCommand: AsyncParsableCommand {
             let results = try await cluster.alterGroupOffsets(of: self.group, to: reset.changes)
             return (reset, results.sorted { $0.key < $1.key }.compactMap { $0.value.failure })
         }
-        var output = StandardOutput()
-        switch self.format.output {
-        case .table:
-            for line in reset.table.lines() { output.print(line) }
-        case .json:
-            output.print(reset.json(group: self.group, isExecuted: self.execute && failures.isEmpty))
+        try self.format.print(reset.table) { json in
+            reset.write(to: &json, group: self.group, isExecuted: self.execute && failures.isEmpty)
         }
-        try output.flush()
         for failure in failures { failure.report().print() }
-        if !failures.isEmpty { throw ExitCode(ExitStatus.failure.rawValue) }
+        try ExitStatus.combining(failures.map(\.exitStatus), of: reset.changes.count).leave()
         StandardError.print(
             self.execute
                 ? "\(reset.changes.count) of \(reset.rows.count) offsets were changed"

@@ -101,8 +101,7 @@ struct PlannedReset {
         return table
     }
 
-    func json(group: String, isExecuted: Bool) -> String {
-        var json = JSONWriter()
+    func write(to json: inout JSONWriter, group: String, isExecuted: Bool) {
         json.object { json in
             json.name("group")
             json.string(group)
@@ -126,6 +125,5 @@ struct PlannedReset {
                 }
             }
         }
-        return json.text
     }
 }

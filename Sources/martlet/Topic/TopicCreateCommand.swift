@@ -38,7 +38,7 @@ struct TopicCreateCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "A topic that exists already is no error, and stays as it is.")
     var ifNotExists = false
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
@@ -56,7 +56,7 @@ struct TopicCreateCommand: AsyncParsableCommand {
             return topic
         }
         let results = try await self.connection.withCluster { try await $0.createTopics(topics) }
-        try ChangeReport(results.map(self.change)).print(as: self.format.output)
+        try ChangeReport(results.map(self.change)).print(self.format)
     }
 
     private func change(_ item: ItemResult<CreatedTopic>) -> ItemChange {

@@ -26,7 +26,7 @@ struct TopicDeleteCommand: AsyncParsableCommand {
     var ifExists = false
 
     @OptionGroup var confirmation: Confirmation
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
@@ -42,6 +42,6 @@ struct TopicDeleteCommand: AsyncParsableCommand {
                 ItemChange(name: item.name, outcome: "failed", error: error)
             }
         }
-        try ChangeReport(changes).print(as: self.format.output)
+        try ChangeReport(changes).print(self.format)
     }
 }

@@ -12,10 +12,13 @@ struct TopicDescribeCommand: AsyncParsableCommand {
         commandName: "describe",
         abstract: "Show partitions, offsets and configs of topics.",
         discussion: """
-            Of the configs, those are shown that somebody has set; --all-configs shows the others, too.
+            Of the configs, those are shown that somebody has set; --all-configs and -o wide show the others, too.
+
+            A name may be a pattern with * and ?; with --regex names are regular expressions.
 
             EXAMPLES
               martlet topic describe orders
+              martlet topic describe 'orders.*' -o wide
               martlet topic describe -o json | jq '.[].partitions'
             """
     )
@@ -23,44 +26,36 @@ struct TopicDescribeCommand: AsyncParsableCommand {
     @Argument(help: "Topics; without one, all that are not the cluster's own.")
     var names: [String] = []
 
+    @OptionGroup var matching: MatchingOptions
+
     @Flag(name: .long, help: "Show the configs that have their default, too.")
     var allConfigs = false
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { _ = try self.matching.patterns(self.names) }
+
     func run() async throws {
-        let names = self.names
-        let (pages, failures) = try await self.connection.withCluster { cluster in
-            let topics =
-                names.isEmpty ? try await cluster.listTopics() : try await cluster.describeTopics(names)
-            var pages: [TopicPage] = []
-            var failures: [KafkaClientError] = []
-            for topic in topics {
-                do {
-                    pages.append(try await TopicPage.load(topic, from: cluster))
-                } catch let error as KafkaClientError where !error.isUnreachable {
-                    failures.append(error)
-                }
-            }
-            return (pages, failures)
+        let (pages, failures) = try await self.connection.ask { cluster in
+            try await TopicPage.load(try await self.topics(cluster), from: cluster)
         }
-        var output = StandardOutput()
-        switch self.format.output {
-        case .table:
-            for (index, page) in pages.enumerated() {
-                if index > 0 { output.print("") }
-                for line in page.lines(showsDefaults: self.allConfigs) { output.print(line) }
-            }
-        case .json:
-            var json = JSONWriter()
-            json.array { json in
-                for page in pages { page.write(to: &json, showsDefaults: self.allConfigs) }
-            }
-            output.print(json.text)
-        }
-        try output.flush()
+        let showsDefaults = self.allConfigs || self.format.isWide
+        try self.format.print(
+            pages: pages,
+            lines: { page, terminal in
+                page.lines(showsDefaults: showsDefaults, isWide: self.format.isWide, terminal: terminal)
+            },
+            json: { page, json in page.write(to: &json, showsDefaults: self.allConfigs) })
         for failure in failures { failure.report().print() }
-        if !failures.isEmpty { throw ExitCode(ExitStatus.failure.rawValue) }
+        try ExitStatus.combining(failures.map(\.exitStatus), of: failures.count + pages.count).leave()
+    }
+
+    private func topics(_ cluster: KafkaCluster) async throws -> [TopicDescription] {
+        guard !self.names.isEmpty else { return try await cluster.listTopics() }
+        let names = try await self.matching.names(self.names, of: "topic") {
+            try await cluster.listTopics(includesInternal: true).map(\.name)
+        }
+        return try await cluster.describeTopics(names)
     }
 }

@@ -11,43 +11,60 @@ struct TopicListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List topics.",
         discussion: """
+            A PATTERN is a name, or one with * for any characters and ? for one; quote it from the shell. With --regex \
+            it is a regular expression that a whole name matches. A topic is listed when one of the patterns fits.
+
             EXAMPLES
               martlet topic list
-              martlet topic list --internal -o json
+              martlet topic list 'orders.*' payments -o wide
+              martlet topic list --regex '(dev|test)-.*' -o json
             """
     )
+
+    @Argument(help: ArgumentHelp("Only topics that fit one of these.", valueName: "pattern"))
+    var patterns: [String] = []
+
+    @OptionGroup var matching: MatchingOptions
 
     @Flag(name: .long, help: "Show the cluster's own topics, too.")
     var `internal` = false
 
-    @OptionGroup var format: ListOutputOptions
+    @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws { _ = try self.matching.patterns(self.patterns) }
+
     func run() async throws {
-        let showsInternal = self.internal
-        let topics = try await self.connection.withCluster { cluster in
-            try await cluster.listTopics(includesInternal: showsInternal)
-        }
-        var output = StandardOutput()
-        switch self.format.output {
-        case .table:
-            for line in Self.table(of: topics).lines() { output.print(line) }
-        case .json:
-            output.print(Self.json(of: topics))
-        }
-        try output.flush()
+        let patterns = try self.matching.patterns(self.patterns)
+        let topics = try await self.connection.ask { cluster in
+            try await cluster.listTopics(includesInternal: self.internal)
+        }.filter { topic in patterns.isEmpty || patterns.contains { $0.matches(topic.name) } }
+        try self.format.print(Self.table(of: topics, isWide: self.format.isWide)) { Self.write(topics, to: &$0) }
     }
 
-    static func table(of topics: [TopicDescription]) -> TextTable {
-        var table = TextTable([.init("NAME"), .init("PARTITIONS", .right), .init("REPLICAS", .right)])
+    static func table(of topics: [TopicDescription], isWide: Bool = false) -> TextTable {
+        var columns: [TextTable.Column] = [.init("NAME"), .init("PARTITIONS", .right), .init("REPLICAS", .right)]
+        if isWide {
+            columns += [
+                .init("LEADERLESS", .right), .init("UNDER-REPLICATED", .right), .init("INTERNAL"), .init("ID"),
+            ]
+        }
+        var table = TextTable(columns)
         for topic in topics {
-            table.append([topic.name, "\(topic.partitions.count)", "\(topic.replicationFactor)"])
+            let (leaderless, underReplicated) = (topic.leaderlessCount, topic.underReplicatedCount)
+            var styles: [Int: Terminal.Style] = [:]
+            if leaderless > 0 { styles[3] = .bad }
+            if underReplicated > 0 { styles[4] = .notice }
+            table.append(
+                [
+                    topic.name, "\(topic.partitions.count)", "\(topic.replicationFactor)", "\(leaderless)",
+                    "\(underReplicated)", topic.isInternal ? "yes" : "no", topic.topicID.map { "\($0)" } ?? "-",
+                ], styles: isWide ? styles : [:])
         }
         return table
     }
 
-    static func json(of topics: [TopicDescription]) -> String {
-        var json = JSONWriter()
+    static func write(_ topics: [TopicDescription], to json: inout JSONWriter) {
         json.array { json in
             for topic in topics {
                 json.object { json in
@@ -61,14 +78,23 @@ struct TopicListCommand: AsyncParsableCommand {
                     json.integer(topic.replicationFactor)
                     json.name("internal")
                     json.bool(topic.isInternal)
+                    json.name("leaderless")
+                    json.integer(topic.leaderlessCount)
+                    json.name("underReplicated")
+                    json.integer(topic.underReplicatedCount)
                 }
             }
         }
-        return json.text
     }
 }
 
 extension TopicDescription {
     /// The largest number of replicas that a partition has; they differ while a partition moves.
     var replicationFactor: Int { self.partitions.map(\.replicas.count).max() ?? 0 }
+
+    /// How many partitions nobody answers for.
+    var leaderlessCount: Int { self.partitions.count { $0.leader == nil } }
+
+    /// How many partitions have fewer copies that are up to date than they should.
+    var underReplicatedCount: Int { self.partitions.count { $0.isr.count < $0.replicas.count } }
 }

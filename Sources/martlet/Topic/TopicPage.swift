@@ -13,28 +13,62 @@ struct TopicPage {
     var latest: [PartitionIndex: Offset]
     var configs: [ConfigDescription]
 
-    static func load(_ topic: TopicDescription, from cluster: KafkaCluster) async throws -> TopicPage {
-        guard topic.errorCode == .none else {
-            var error = KafkaClientError(topic.errorCode, subject: topic.name)
-            if topic.errorCode == .unknownTopicOrPartition { error.message = "the topic \(topic.name) does not exist" }
-            throw error
+    /// Loads these topics, in their order; those that cannot be described are failures. All together: as many requests
+    /// as for one topic, and one to each leader.
+    static func load(
+        _ topics: [TopicDescription], from cluster: KafkaCluster
+    ) async throws -> (pages: [TopicPage], failures: [KafkaClientError]) {
+        var failures: [KafkaClientError] = []
+        var found: [TopicDescription] = []
+        for topic in topics {
+            if topic.errorCode == .none {
+                found.append(topic)
+            } else {
+                failures.append(Self.failure(topic))
+            }
         }
+        guard !found.isEmpty else { return ([], failures) }
         // A partition without a leader has no offsets to ask for, and waiting for one would hide the rest.
-        let partitions = topic.partitions.filter { $0.leader != nil }
-            .map { TopicPartition(topic: topic.name, partition: $0.index) }
+        let partitions = found.flatMap { topic in
+            topic.partitions.filter { $0.leader != nil }
+                .map { TopicPartition(topic: topic.name, partition: $0.index) }
+        }
         async let earliest = Self.offsets(.earliest, of: partitions, cluster)
         async let latest = Self.offsets(.latest, of: partitions, cluster)
-        async let configs = cluster.describeConfigs(of: .topic(topic.name))
-        return try await TopicPage(topic: topic, earliest: earliest, latest: latest, configs: configs)
+        async let configs = cluster.describeConfigs(of: found.map { .topic($0.name) })
+        let loaded = try await (earliest: earliest, latest: latest, configs: configs)
+        var pages: [TopicPage] = []
+        for topic in found {
+            switch loaded.configs[.topic(topic.name)] {
+            case .success(let configs):
+                pages.append(
+                    TopicPage(
+                        topic: topic, earliest: loaded.earliest[topic.name] ?? [:],
+                        latest: loaded.latest[topic.name] ?? [:], configs: configs))
+            case .failure(let error):
+                failures.append(error)
+            case nil:
+                failures.append(KafkaClientError(.malformedResponse, "the answer lacks the configs of \(topic.name)"))
+            }
+        }
+        return (pages, failures)
     }
 
+    private static func failure(_ topic: TopicDescription) -> KafkaClientError {
+        var error = KafkaClientError(topic.errorCode, subject: topic.name)
+        if topic.errorCode == .unknownTopicOrPartition { error.message = "the topic \(topic.name) does not exist" }
+        return error
+    }
+
+    /// By topic and partition.
     private static func offsets(
         _ specification: OffsetSpecification, of partitions: [TopicPartition], _ cluster: KafkaCluster
-    ) async throws -> [PartitionIndex: Offset] {
+    ) async throws -> [String: [PartitionIndex: Offset]] {
         let asked = Dictionary(partitions.map { ($0, specification) }) { first, _ in first }
-        var offsets: [PartitionIndex: Offset] = [:]
+        var offsets: [String: [PartitionIndex: Offset]] = [:]
         for (partition, result) in try await cluster.listOffsets(asked) {
-            if case .success(let found) = result { offsets[partition.partition] = found.offset }
+            guard case .success(let found) = result else { continue }
+            offsets[partition.topic, default: [:]][partition.partition] = found.offset
         }
         return offsets
     }
@@ -57,15 +91,15 @@ struct TopicPage {
 
     // MARK: Text
 
-    func lines(showsDefaults: Bool) -> [String] {
-        var lines = [self.topic.name]
+    func lines(showsDefaults: Bool, isWide: Bool = false, terminal: Terminal = .plain) -> [String] {
+        var lines = [terminal.styled(self.topic.name, .title)]
         if let id = self.topic.topicID { lines.append("  id          \(id)") }
         lines.append("  partitions  \(self.topic.partitions.count)")
         lines.append("  replicas    \(self.topic.replicationFactor)")
         if let count = self.recordCountMax { lines.append("  offsets     \(count) in use") }
         if let durability = AcknowledgedDurability(self.configs) { lines.append("  acks=all    \(durability)") }
         lines.append("")
-        lines += self.partitionTable.lines(indentation: "  ")
+        lines += self.partitionTable(isWide).lines(indentation: "  ", terminal: terminal)
         let configs = self.shownConfigs(showsDefaults)
         if !configs.isEmpty {
             lines.append("")
@@ -73,7 +107,7 @@ struct TopicPage {
             for config in configs {
                 table.append([config.name, Self.text(of: config), config.source.name])
             }
-            lines += table.lines(indentation: "  ")
+            lines += table.lines(indentation: "  ", terminal: terminal)
         }
         return lines
     }
@@ -83,21 +117,33 @@ struct TopicPage {
         return config.value.map { $0.isEmpty ? "\"\"" : $0 } ?? "-"
     }
 
-    private var partitionTable: TextTable {
-        var table = TextTable([
+    private func partitionTable(_ isWide: Bool) -> TextTable {
+        var columns: [TextTable.Column] = [
             .init("PARTITION", .right), .init("LEADER", .right), .init("EPOCH", .right), .init("REPLICAS"),
             .init("ISR"), .init("EARLIEST", .right), .init("LATEST", .right),
-        ])
+        ]
+        if isWide { columns += [.init("OFFSETS", .right), .init("OFFLINE")] }
+        var table = TextTable(columns)
         for partition in self.topic.partitions {
-            table.append([
-                "\(partition.index)",
-                partition.leader.map { "\($0)" } ?? "none",
-                partition.leaderEpoch == .none ? "-" : "\(partition.leaderEpoch)",
-                partition.replicas.map(\.description).joined(separator: ","),
-                partition.isr.map(\.description).joined(separator: ","),
-                self.earliest[partition.index].map { "\($0)" } ?? "-",
-                self.latest[partition.index].map { "\($0)" } ?? "-",
-            ])
+            let (earliest, latest) = (self.earliest[partition.index], self.latest[partition.index])
+            var styles: [Int: Terminal.Style] = [:]
+            if partition.leader == nil { styles[1] = .bad }
+            if partition.isr.count < partition.replicas.count { styles[4] = .notice }
+            var inUse = "-"
+            if let earliest, let latest { inUse = "\(max(latest - earliest, 0))" }
+            table.append(
+                [
+                    "\(partition.index)",
+                    partition.leader.map { "\($0)" } ?? "none",
+                    partition.leaderEpoch == .none ? "-" : "\(partition.leaderEpoch)",
+                    partition.replicas.map(\.description).joined(separator: ","),
+                    partition.isr.map(\.description).joined(separator: ","),
+                    earliest.map { "\($0)" } ?? "-",
+                    latest.map { "\($0)" } ?? "-",
+                    inUse,
+                    partition.offlineReplicas.isEmpty
+                        ? "-" : partition.offlineReplicas.map(\.description).joined(separator: ","),
+                ], styles: styles)
         }
         return table
     }
