@@ -27,9 +27,17 @@ struct ConnectionOptions: ParsableArguments {
     var bootstrap: String?
 
     @Option(
-        name: .long,
-        help: ArgumentHelp("Seconds to wait for a connection, and for each answer.", valueName: "seconds"))
-    var timeout: Double = 30
+        name: .customLong("timeout"),
+        help: ArgumentHelp(
+            "Seconds to wait for a connection, and for each answer. (default: \(Self.defaultTimeout))",
+            valueName: "seconds"))
+    var givenTimeout: Double?
+
+    /// Seconds.
+    static let defaultTimeout = 30.0
+
+    /// Seconds to wait for a connection, and for each answer.
+    var timeout: Double { self.givenTimeout ?? Self.defaultTimeout }
 
     @OptionGroup var security: SecurityOptions
 
