@@ -13,6 +13,8 @@ public struct LogVerifier {
     private let isDeep: Bool
     private let report: (VerificationFinding) -> Void
     private var summary = VerificationSummary()
+    /// Told now and then how many bytes of segments have been gone over.
+    public var progress: ((Int64) -> Void)?
 
     /// A verifier of the data directory at `path`; every finding is told to `report` when it is made.
     ///
@@ -52,6 +54,7 @@ public struct LogVerifier {
             var verifier = PartitionVerifier(
                 fileSystem: self.fileSystem, dataDirectory: self.path, partition: partition, points: points,
                 isDeep: self.isDeep, summary: self.summary, report: self.report)
+            verifier.progress = self.progress
             verifier.run()
             self.summary = verifier.summary
             self.summary.partitions += 1

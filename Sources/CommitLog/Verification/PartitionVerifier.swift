@@ -26,6 +26,8 @@ struct PartitionVerifier {
     private let isDeep: Bool
     private let report: (VerificationFinding) -> Void
     private(set) var summary: VerificationSummary
+    /// Told with every batch how many bytes of segments lie before it.
+    var progress: ((Int64) -> Void)?
     private let window = ScanWindow(byteCount: BatchScanner.fullWindow)
 
     /// The offset that should come next.
@@ -134,9 +136,12 @@ extension PartitionVerifier {
             file: file, from: 0, to: size, expecting: base, upperOffset: next.first ?? .max,
             isGapless: next.isEmpty && self.knownDamage.isEmpty, window: self.window)
         let name = SegmentFileName(base, .log).name
+        // The size of this file is in the sum already.
+        let bytesBefore = self.summary.bytes - size
         walk: while true {
             switch try scan.next() {
             case .batch(let header, let position):
+                self.progress?(bytesBefore + position)
                 self.summary.batches += 1
                 self.summary.records += Int(header.recordCount)
                 self.epochs.see(header)

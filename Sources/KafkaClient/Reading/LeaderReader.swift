@@ -51,7 +51,8 @@ struct LeaderReader: Sendable {
     private func fetch(_ cursors: [ReadCursor], _ connection: KafkaConnection) async throws -> [FetchedPartition] {
         let limits = FetchLimits(
             maxWait: self.configuration.maxWait, minBytes: self.configuration.minBytes,
-            maxBytes: self.configuration.maxBytes, partitionMaxBytes: self.configuration.partitionMaxBytes)
+            maxBytes: self.configuration.maxBytes, partitionMaxBytes: self.configuration.partitionMaxBytes,
+            isolation: self.configuration.isolation)
         return try await connection.fetch(cursors.map(\.position), limits: limits).partitions
     }
 

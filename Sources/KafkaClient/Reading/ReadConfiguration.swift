@@ -42,6 +42,9 @@ public struct ReadConfiguration: Sendable {
     public var partitionMaxBytes: Int32 = 4 * 1024 * 1024
     /// Records that were deleted while they were about to be read.
     public var outOfRangePolicy = OutOfRangePolicy.fail
+    /// Which records of transactions are read. With read-committed, a range without an end waits at the first
+    /// transaction that is still open.
+    public var isolation = ReadIsolation.readUncommitted
     /// Compare the checksum of every batch. It costs about one tenth of a second per GB.
     public var verifiesChecksums = true
 

@@ -56,9 +56,11 @@ struct ReadCursor: Sendable {
         let start = Offset(self.offset)
         var batches: [ReadBatch] = []
         var reader = BatchReader(fetched, verifiesChecksums: configuration.verifiesChecksums)
+        var aborted = AbortedTransactions(configuration.isolation == .readCommitted ? fetched.aborted : [])
         while !self.isDone, let batch = try reader.next(position: self.offset) {
+            let isHidden = aborted.isAborted(batch) || batch.header.isControl
             // A batch below the position is left over from before a compaction; a marker of a transaction is no record.
-            if batch.header.lastOffset >= self.offset, !batch.header.isControl {
+            if batch.header.lastOffset >= self.offset, !isHidden {
                 batches.append(
                     ReadBatch(
                         partition: self.partition, batch: batch, start: start, end: self.end.map { Offset($0) }))

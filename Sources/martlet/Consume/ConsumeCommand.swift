@@ -20,15 +20,20 @@ struct ConsumeCommand: AsyncParsableCommand {
               N              the record with offset N
               -N             the last N records of each partition
               @TIME          the first record at or after a time
+              -DURATION      the first record of the last so long, by this machine's clock: -15m, -1h30m, -7d
 
-            TIME is in milliseconds since 1970, or ISO 8601 such as 2024-05-01T12:30:00Z; without a zone it is UTC.
+            TIME is in milliseconds since 1970, or ISO 8601 such as 2024-05-01T12:30:00Z; without a zone it is UTC. \
+            --until takes N, @TIME, -DURATION and end: the first record that is not read any more. N is waited for.
+
+            --template (-f) writes records as kcat's -f does: --template '%p %o %k %s\\n'.
 
             -o json writes one object per line:
               {"topic":"t","partition":0,"offset":7,"timestamp":1700000000000,
                "key":"k","value":"v","headers":{"name":"v"}}
 
             Keys and values that are not UTF-8 are written in base64, and "keyEncoding":"base64" or \
-            "valueEncoding":"base64" says so. The values of a header that occurs several times are an array.
+            "valueEncoding":"base64" says so; --bytes base64 does that to all of them. The values of a header that \
+            occurs several times are an array.
 
             With --group, topics are shared with the other members of the group (KIP-848: Kafka 4.0 or newer, or \
             Martlet). It goes on where the group has come to; --from says where to begin when that is nowhere. What \
@@ -39,6 +44,7 @@ struct ConsumeCommand: AsyncParsableCommand {
               martlet consume orders
               martlet consume orders --from -10 --until-end --print-key
               martlet consume orders --from @2024-05-01 -n 100 -o json
+              martlet consume orders --from -1h --until -30m -f '%T %k %s\\n'
               martlet consume orders --partition 3 --from 1500 -n 1
               martlet consume orders refunds --group payments --instance-id payments-0
               martlet consume --group audit --regex 'orders\\..*' -o json
@@ -50,8 +56,13 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Option(
         name: .long, parsing: .unconditional,
-        help: ArgumentHelp("Where to begin: beginning, end, N, -N or @TIME.", valueName: "position"))
+        help: ArgumentHelp("Where to begin: beginning, end, N, -N, @TIME or -DURATION.", valueName: "position"))
     var from: StartPosition = .beginning
+
+    @Option(
+        name: .long, parsing: .unconditional,
+        help: ArgumentHelp("Where to stop: end, N, @TIME or -DURATION.", valueName: "position"))
+    var until: StopPosition?
 
     @Option(
         name: .shortAndLong,
@@ -60,6 +71,17 @@ struct ConsumeCommand: AsyncParsableCommand {
 
     @Flag(name: [.customShort("e"), .long], help: "Stop after the records that are there now.")
     var untilEnd = false
+
+    @Flag(name: .long, help: "Wait for new records, which it does unless told otherwise.")
+    var follow = false
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Which records of transactions to read: read_uncommitted (all) or read_committed. (default:"
+                + " read_uncommitted)", valueName: "name"),
+        transform: ConsumeCommand.isolation)
+    var isolation: ReadIsolation = .readUncommitted
 
     @Option(name: [.customShort("n"), .customLong("count")], help: "Stop after so many records.")
     var count: Int64?
@@ -76,6 +98,9 @@ struct ConsumeCommand: AsyncParsableCommand {
         guard self.partition.allSatisfy({ $0 >= 0 }) else {
             throw ValidationError("--partition must not be negative.")
         }
+        guard !self.follow || (self.until == nil && !self.untilEnd) else {
+            throw ValidationError("--follow waits without end: it does not go with --until and --until-end.")
+        }
         guard let group = self.groupOptions.group else {
             guard self.topics.count == 1 else {
                 throw ValidationError("Several topics are read with --group only.")
@@ -85,19 +110,20 @@ struct ConsumeCommand: AsyncParsableCommand {
             }
             return
         }
-        guard self.partition.isEmpty, !self.untilEnd else {
-            throw ValidationError("--partition and --until-end do not go with --group.")
+        guard self.partition.isEmpty, !self.untilEnd, self.until == nil else {
+            throw ValidationError("--partition, --until and --until-end do not go with --group.")
         }
         _ = try self.groupOptions.configuration(group: group, topics: self.topics, from: self.from)
     }
 
     func run() async throws {
         if let group = self.groupOptions.group {
-            let configuration = try self.groupOptions.configuration(
+            var configuration = try self.groupOptions.configuration(
                 group: group, topics: self.topics, from: self.from)
+            configuration.isolation = self.isolation
             let printer = GroupPrinter(
                 configuration: configuration,
-                printer: RecordPrinter(self.printing.format, countMax: self.count),
+                printer: RecordPrinter(try self.printing.format, countMax: self.count),
                 isVerbose: self.groupOptions.verbose)
             try await self.connection.withCluster { try await printer.run($0) }
         } else {
@@ -106,18 +132,36 @@ struct ConsumeCommand: AsyncParsableCommand {
     }
 
     private func readAlone(_ topic: String) async throws {
-        try await self.connection.withCluster(patience: Self.patience) { cluster in
-            let plan = try await ReadPlan.make(
-                topic: topic, partitions: self.partition, from: self.from, isUntilEnd: self.untilEnd,
-                cluster: cluster)
+        var request = ReadPlan.Request(topic: topic, now: ProcessEnvironment.wallMilliseconds())
+        request.partitions = self.partition
+        request.from = self.from
+        request.until = self.until
+        request.isUntilEnd = self.untilEnd
+        request.isolation = self.isolation
+        let format = try self.printing.format
+        try await self.connection.withCluster(patience: Self.patience) { [request] cluster in
+            let plan = try await ReadPlan.make(request, cluster: cluster)
             for warning in plan.warnings { StandardError.print("warning: \(warning)") }
             var configuration = ReadConfiguration()
-            configuration.outOfRangePolicy = self.from == .beginning ? .skipToEarliest : .fail
-            let printer = RecordPrinter(self.printing.format, countMax: self.count)
+            configuration.isolation = request.isolation
+            configuration.outOfRangePolicy = request.from == .beginning ? .skipToEarliest : .fail
+            let total = plan.offsetCount.map { min($0, self.count ?? .max) } ?? self.count
+            let progress = total.map { ProgressBar("consume", unit: .records, total: $0, sharesTerminal: true) }
+            defer { progress?.clear() }
+            let printer = RecordPrinter(format, countMax: self.count, progress: progress)
             try await cluster.read(plan.ranges, configuration: configuration) { batch in
                 try printer.print(batch)
             }
             try printer.flush()
+        }
+    }
+
+    /// Kafka's names, or the short ones.
+    private static func isolation(_ argument: String) throws -> ReadIsolation {
+        switch argument {
+        case "read_uncommitted", "uncommitted": .readUncommitted
+        case "read_committed", "committed": .readCommitted
+        default: throw ValidationError("'\(argument)' is neither read_uncommitted nor read_committed.")
         }
     }
 }

@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import ArgumentParser
 import KafkaRecords
 import KafkaTypes
 import NIOCore
+
+/// How JSON shows keys and values.
+enum ByteStyle: String, CaseIterable, Sendable, ExpressibleByArgument {
+    /// Text where they are UTF-8, else base64.
+    case auto
+    /// Always base64: for programs that want the bytes and no questions.
+    case base64
+    /// Always text: what is no UTF-8 becomes U+FFFD.
+    case text
+}
 
 /// How one record is written.
 enum RecordFormat: Sendable {
     /// The bytes of the value as they are, and what is asked for before them; null is as empty.
     case text(printsKey: Bool, printsHeaders: Bool, separator: String)
+    /// What the template says.
+    case template(RecordTemplate)
     /// One object per line.
-    case json
+    case json(ByteStyle = .auto)
 
     /// What writes the records of one partition.
     func writer(for partition: TopicPartition) -> RecordWriter { RecordWriter(self, partition) }
@@ -20,11 +33,13 @@ enum RecordFormat: Sendable {
 /// in common is done once.
 struct RecordWriter {
     private let format: RecordFormat
+    private let partition: TopicPartition
     /// How every JSON line begins: up to the offset.
     private let prefix: ByteBuffer
 
     fileprivate init(_ format: RecordFormat, _ partition: TopicPartition) {
         self.format = format
+        self.partition = partition
         var json = JSONWriter()
         json.open(UInt8(ascii: "{"))
         json.name("topic")
@@ -48,8 +63,10 @@ struct RecordWriter {
             }
             if let value = record.value { output.writeImmutableBuffer(value) }
             output.writeInteger(UInt8(ascii: "\n"))
-        case .json:
-            self.writeJSON(record, to: &output)
+        case .template(let template):
+            template.write(record, of: self.partition, to: &output)
+        case .json(let style):
+            self.writeJSON(record, style, to: &output)
         }
     }
 
@@ -64,7 +81,7 @@ struct RecordWriter {
         }
     }
 
-    private func writeJSON(_ record: Record, to output: inout ByteBuffer) {
+    private func writeJSON(_ record: Record, _ style: ByteStyle, to output: inout ByteBuffer) {
         output.writeImmutableBuffer(self.prefix)
         output.writeDecimal(record.offset)
         if record.timestamp >= 0 {
@@ -74,9 +91,9 @@ struct RecordWriter {
             output.writeStaticString(",\"timestamp\":null")
         }
         output.writeStaticString(",\"key\":")
-        if Self.write(record.key, to: &output) { output.writeStaticString(",\"keyEncoding\":\"base64\"") }
+        if Self.write(record.key, style, to: &output) { output.writeStaticString(",\"keyEncoding\":\"base64\"") }
         output.writeStaticString(",\"value\":")
-        if Self.write(record.value, to: &output) { output.writeStaticString(",\"valueEncoding\":\"base64\"") }
+        if Self.write(record.value, style, to: &output) { output.writeStaticString(",\"valueEncoding\":\"base64\"") }
         if record.headers.isEmpty {
             output.writeStaticString(",\"headers\":{}}\n")
         } else {
@@ -90,21 +107,28 @@ struct RecordWriter {
         }
     }
 
-    /// Returns whether base64 was needed.
-    private static func write(_ bytes: ByteBuffer?, to output: inout ByteBuffer) -> Bool {
+    /// Returns whether it is base64.
+    private static func write(_ bytes: ByteBuffer?, _ style: ByteStyle, to output: inout ByteBuffer) -> Bool {
         guard let bytes else {
             output.writeStaticString("null")
             return false
         }
         return bytes.withUnsafeReadableBytes { bytes in
-            guard bytes.isText else {
+            let isText = style != .base64 && bytes.isText
+            switch style {
+            case .auto where !isText, .base64:
                 output.writeInteger(UInt8(ascii: "\""))
                 Base64.encode(bytes, into: &output)
                 output.writeInteger(UInt8(ascii: "\""))
                 return true
+            case .text where !isText:
+                var text = String(decoding: bytes, as: UTF8.self)
+                text.withUTF8 { output.writeJSONString(UnsafeRawBufferPointer($0)) }
+                return false
+            case .auto, .text:
+                output.writeJSONString(bytes)
+                return false
             }
-            output.writeJSONString(bytes)
-            return false
         }
     }
 

@@ -16,10 +16,15 @@ final class RecordPrinter: Sendable {
     }
 
     private let format: RecordFormat
+    private let progress: ProgressBar?
     private let state: Mutex<State>
 
-    init(_ format: RecordFormat, countMax: Int64?, output: sending StandardOutput = StandardOutput()) {
+    init(
+        _ format: RecordFormat, countMax: Int64?, progress: ProgressBar? = nil,
+        output: sending StandardOutput = StandardOutput()
+    ) {
         self.format = format
+        self.progress = progress
         self.state = Mutex(State(output: output, remaining: countMax))
     }
 
@@ -32,6 +37,7 @@ final class RecordPrinter: Sendable {
                 return .stop
             }
             if !batch.isFollowed { try state.output.flush() }
+            self.progress?.advance(by: batch.offsetCount)
             return .more
         }
     }
@@ -76,5 +82,16 @@ final class RecordPrinter: Sendable {
 
     func flush() throws {
         try self.state.withLock { try $0.output.flush() }
+    }
+}
+
+extension ReadBatch {
+    /// How many offsets of the range that is wanted the batch takes care of, those that compaction has removed among
+    /// them.
+    fileprivate var offsetCount: Int64 {
+        let header = self.batch.header
+        let first = max(header.baseOffset, self.start.rawValue)
+        let end = min(header.nextOffset, self.end?.rawValue ?? .max)
+        return max(end.subtractingReportingOverflow(first).partialValue, 0)
     }
 }

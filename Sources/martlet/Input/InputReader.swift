@@ -71,6 +71,58 @@ struct InputReader {
     }
 }
 
+/// An input of lines: the standard input, or a file.
+struct InputFile: Sendable {
+    /// Nil for the standard input.
+    let name: String?
+    let reader: InputReader
+    /// The bytes that are left of a regular file; nil for a pipe or a terminal.
+    let size: Int64?
+
+    private init(name: String?, descriptor: Int32) {
+        self.name = name
+        self.reader = InputReader(descriptor: descriptor)
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            self.size = nil
+            return
+        }
+        self.size = max(Int64(status.st_size) - Int64(max(lseek(descriptor, 0, SEEK_CUR), 0)), 0)
+    }
+
+    /// Opens all of them, so that a name that is wrong is told before anything is written; `-` and no names at all are
+    /// the standard input. Throws `CommandFailure`.
+    static func open(_ paths: [String]) throws -> [InputFile] {
+        guard !paths.isEmpty else { return [InputFile(name: nil, descriptor: STDIN_FILENO)] }
+        var files: [InputFile] = []
+        do {
+            for path in paths {
+                guard path != "-" else {
+                    files.append(InputFile(name: nil, descriptor: STDIN_FILENO))
+                    continue
+                }
+                let descriptor = systemOpen(path)
+                guard descriptor >= 0 else {
+                    throw CommandFailure("\(path) cannot be read: \(String(cString: strerror(errno)))")
+                }
+                files.append(InputFile(name: path, descriptor: descriptor))
+            }
+        } catch {
+            for file in files { file.close() }
+            throw error
+        }
+        return files
+    }
+
+    func close() {
+        if self.reader.descriptor != STDIN_FILENO { systemClose(self.reader.descriptor) }
+    }
+}
+
+/// `open` and `close` of the C library, where the names are taken.
+private func systemOpen(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC) }
+private func systemClose(_ descriptor: Int32) { _ = close(descriptor) }
+
 /// `read` of the C library, where the name is taken.
 private func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
     read(descriptor, buffer, count)

@@ -37,16 +37,31 @@ struct DeliveryOptions: ParsableArguments {
         help: ArgumentHelp("How long a batch waits for more when the input pauses.", valueName: "milliseconds"))
     var linger: Int32 = 5
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Records per second, at most. (default: as many as go)", valueName: "number"))
+    var rate: Double?
+
     @Flag(name: .long, help: "Let the brokers create the topic, if they are configured to.")
     var allowAutoCreate = false
 
     @Flag(name: .shortAndLong, help: "Print partition@offset of every record that was written.")
     var verbose = false
 
+    @Flag(name: .shortAndLong, help: "Do not say on standard error at the end what was written.")
+    var quiet = false
+
+    /// Records per second: a sleep for the next of fewer would last longer than a day.
+    static let rateMin = 0.001
+    static let rateMax = 1e9
+
     func validate() throws {
         guard (self.partition ?? 0) >= 0 else { throw ValidationError("--partition must not be negative.") }
         guard (1...1_000_000_000).contains(self.batchBytes) else {
             throw ValidationError("--batch-bytes must be 1 to 1000000000.")
+        }
+        guard (Self.rateMin...Self.rateMax).contains(self.rate ?? 1) else {
+            throw ValidationError("--rate must be \(Self.rateMin) to \(Int(Self.rateMax)).")
         }
         guard (0...60_000).contains(self.linger) else { throw ValidationError("--linger must be 0 to 60000.") }
     }

@@ -10,6 +10,24 @@ import NIOCore
 struct ReadyBatch: Sendable {
     var partition: Int32
     var batch: RecordBatch
+    /// The lines of the input that its records come from, counted from 1; others may lie between them. Nil for whole
+    /// files.
+    var lines: ClosedRange<Int>?
+    /// The file that they are lines of; nil for the standard input.
+    var source: String?
+
+    /// `3 records of lines 1 to 5 of FILE`.
+    var origin: String {
+        let count = self.batch.header.recordCount
+        var text = "\(count) record\(count == 1 ? "" : "s")"
+        if let lines = self.lines {
+            text +=
+                lines.count == 1
+                ? " of line \(lines.lowerBound)" : " of lines \(lines.lowerBound) to \(lines.upperBound)"
+        }
+        if let source = self.source { text += " of \(source)" }
+        return text
+    }
 }
 
 /// Collects records into one batch per partition, without any IO.
@@ -20,6 +38,8 @@ struct ProduceBatcher {
     private let compressor = Compressor()
     private var builders: [RecordBatchBuilder]
     private var nextSequences: [Int32]
+    /// Of the batches that are collected.
+    private var lines: [ClosedRange<Int>?]
     /// Where records without a key go until its batch is full.
     private var stickyPartition: Int32 = 0
 
@@ -33,6 +53,7 @@ struct ProduceBatcher {
         }
         self.builders = Array(repeating: RecordBatchBuilder(options), count: Int(target.partitionCount))
         self.nextSequences = Array(repeating: 0, count: Int(target.partitionCount))
+        self.lines = Array(repeating: nil, count: Int(target.partitionCount))
         self.stickyPartition = firstPartition % target.partitionCount
     }
 
@@ -47,6 +68,7 @@ struct ProduceBatcher {
         }
         try self.builders[index].append(
             key: record.key, value: record.value, headers: record.headers, timestamp: record.timestamp ?? now)
+        if let line = record.line { self.lines[index] = (self.lines[index]?.lowerBound ?? line)...line }
         return ready
     }
 
@@ -70,7 +92,10 @@ struct ProduceBatcher {
         if index == Int(self.stickyPartition) {
             self.stickyPartition = (self.stickyPartition + 1) % self.target.partitionCount
         }
-        return ReadyBatch(partition: Int32(index), batch: try self.builders[index].finish(using: self.compressor))
+        defer { self.lines[index] = nil }
+        return ReadyBatch(
+            partition: Int32(index), batch: try self.builders[index].finish(using: self.compressor),
+            lines: self.lines[index])
     }
 
     private func partition(of record: InputRecord) throws -> Int32 {

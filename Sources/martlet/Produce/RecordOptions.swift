@@ -22,8 +22,18 @@ struct RecordOptions: ParsableArguments {
         help: ArgumentHelp("A header of every record; may be given several times.", valueName: "name=value"))
     var headers: [ConfigAssignment] = []
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The timestamp of every record that does not have its own: milliseconds since 1970, or ISO 8601. (default:"
+                + " now)", valueName: "time"))
+    var timestamp: TimeArgument?
+
     @Flag(name: .long, help: "Lines are JSON objects.")
     var json = false
+
+    @Flag(name: .shortAndLong, help: "Each line of a FILE is a record; - is the standard input.")
+    var lines = false
 
     @Flag(
         name: [.customShort("Z"), .customLong("tombstones")],
@@ -45,7 +55,7 @@ struct RecordOptions: ParsableArguments {
             format: self.json ? .json : .raw(keySeparator: self.keySeparator.map(Self.unescaped)),
             key: self.key.map { ByteBuffer(string: $0) },
             headers: self.headers.map { RecordHeader(name: $0.name, value: ByteBuffer(string: $0.value)) },
-            emptyIsNull: self.emptyIsNull)
+            emptyIsNull: self.emptyIsNull, timestamp: self.timestamp?.milliseconds)
     }
 
     /// A tab cannot be typed in most shells.

@@ -12,6 +12,8 @@ struct InputRecord {
     var partition: Int32?
     /// Milliseconds since 1970; nil for now.
     var timestamp: Int64?
+    /// Of the input, counted from 1; nil for what is no line.
+    var line: Int?
 }
 
 /// Makes a record of a line, or of a file.
@@ -27,8 +29,12 @@ struct RecordParser {
     private let key: ByteBuffer?
     private let headers: [RecordHeader]
     private let emptyIsNull: Bool
+    private let timestamp: Int64?
 
-    init(format: Format, key: ByteBuffer? = nil, headers: [RecordHeader] = [], emptyIsNull: Bool = false) {
+    init(
+        format: Format, key: ByteBuffer? = nil, headers: [RecordHeader] = [], emptyIsNull: Bool = false,
+        timestamp: Int64? = nil
+    ) {
         switch format {
         case .raw(let separator):
             self.keySeparator = Array((separator ?? "").utf8)
@@ -40,18 +46,21 @@ struct RecordParser {
         self.key = key
         self.headers = headers
         self.emptyIsNull = emptyIsNull
+        self.timestamp = timestamp
     }
 
     /// The record of a line; nil for a blank line of JSON. Throws `JSONReader.Malformed`.
     func record(line: ByteBuffer) throws -> InputRecord? {
         guard !self.isJSON else { return try self.jsonRecord(line) }
         guard !self.keySeparator.isEmpty, let split = self.split(line) else { return self.record(file: line) }
-        return InputRecord(key: split.key, value: self.nullIfEmpty(split.value), headers: self.headers)
+        return InputRecord(
+            key: split.key, value: self.nullIfEmpty(split.value), headers: self.headers, timestamp: self.timestamp)
     }
 
     /// The record that has all these bytes as its value.
     func record(file: ByteBuffer) -> InputRecord {
-        InputRecord(key: self.key, value: self.nullIfEmpty(file), headers: self.headers)
+        InputRecord(
+            key: self.key, value: self.nullIfEmpty(file), headers: self.headers, timestamp: self.timestamp)
     }
 
     private func nullIfEmpty(_ value: ByteBuffer?) -> ByteBuffer? {
@@ -93,7 +102,7 @@ struct RecordParser {
     }
 
     private func jsonRecord(_ reader: inout JSONReader) throws(JSONReader.Malformed) -> InputRecord {
-        var record = InputRecord(headers: self.headers)
+        var record = InputRecord(headers: self.headers, timestamp: self.timestamp)
         var (keyIsBase64, valueIsBase64) = (false, false)
         try reader.object { (reader, name) throws(JSONReader.Malformed) in
             switch name {
@@ -103,7 +112,7 @@ struct RecordParser {
             case "valueEncoding": valueIsBase64 = try Self.isBase64(&reader)
             case "headers": if !(try reader.null()) { record.headers += try Self.headers(&reader) }
             case "partition": record.partition = try Self.integer(&reader).map { Int32(clamping: $0) }
-            case "timestamp": record.timestamp = try Self.integer(&reader)
+            case "timestamp": record.timestamp = try Self.integer(&reader) ?? self.timestamp
             default: _ = try reader.value()
             }
         }
