@@ -163,8 +163,8 @@ let package = Package(
             name: "martlet",
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
-                "ClusterMetadata", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "PrometheusText",
-                "AdminHTTP", "LoadGenerator", "NoICUData", logging,
+                "ClusterMetadata", "GroupCoordinator", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer",
+                "PrometheusText", "AdminHTTP", "LoadGenerator", "NoICUData", logging,
                 nioCore, nioPosix, optional("UnixSignals", "swift-service-lifecycle", trait: "Broker"),
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]

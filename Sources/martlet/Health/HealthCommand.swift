@@ -31,8 +31,7 @@ struct HealthCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Ask, too, whether clients can work: all partitions have leaders, groups are loaded.")
     var ready = false
 
-    @Option(name: .shortAndLong, help: "How to show it: text or json.")
-    var output: ReportFormat = .text
+    @OptionGroup var format: OutputOptions
 
     @OptionGroup var connection: ConnectionOptions
 
@@ -56,9 +55,7 @@ struct HealthCommand: AsyncParsableCommand {
         } catch {
             report = HealthReport(addresses: addresses, failure: error, took: start.duration(to: clock.now))
         }
-        var output = StandardOutput()
-        output.print(self.output == .json ? report.json : report.line)
-        try output.flush()
-        if !report.isHealthy { throw ExitCode(ExitStatus.failure.rawValue) }
+        try self.format.print(lines: { [report.line($0)] }, json: report.write)
+        if !report.isHealthy { try ExitStatus.failure.leave() }
     }
 }

@@ -36,21 +36,22 @@ struct HealthReport: Sendable {
     }
 
     /// `healthy: 127.0.0.1:9092, cluster x, controller 1, 2ms`.
-    var line: String {
+    func line(_ terminal: Terminal = .plain) -> String {
+        let unhealthy = terminal.styled("unhealthy:", .bad)
         switch self.outcome {
         case .healthy(let probe):
             let controller = probe.controller.map { "\($0)" } ?? "none"
-            return "healthy: \(probe.address), cluster \(probe.clusterID ?? "unnamed"), controller \(controller),"
+            return terminal.styled("healthy:", .good)
+                + " \(probe.address), cluster \(probe.clusterID ?? "unnamed"), controller \(controller),"
                 + " \(self.took.wholeMilliseconds)ms"
         case .unfit(let probe):
-            return "unhealthy: \(probe.address): \(probe.obstacles.joined(separator: "; "))"
+            return "\(unhealthy) \(probe.address): \(probe.obstacles.joined(separator: "; "))"
         case .failed(let reason):
-            return "unhealthy: \(reason)"
+            return "\(unhealthy) \(reason)"
         }
     }
 
-    var json: String {
-        var json = JSONWriter()
+    func write(to json: inout JSONWriter) {
         json.object { json in
             json.name("healthy")
             json.bool(self.isHealthy)
@@ -74,6 +75,5 @@ struct HealthReport: Sendable {
             json.name("milliseconds")
             json.integer(self.took.wholeMilliseconds)
         }
-        return json.text
     }
 }

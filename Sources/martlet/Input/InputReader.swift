@@ -61,7 +61,9 @@ struct InputReader {
     static func contents(of path: String) async throws -> ByteBuffer {
         let descriptor = open(path, O_RDONLY)
         guard descriptor >= 0 else {
-            throw CommandFailure("\(path) cannot be read: \(String(cString: strerror(errno)))")
+            throw CommandFailure(
+                "\(path) cannot be read: \(String(cString: strerror(errno)))",
+                status: errno == ENOENT ? .notFound : .failure)
         }
         defer { _ = close(descriptor) }
         let reader = InputReader(descriptor: descriptor)
@@ -103,7 +105,9 @@ struct InputFile: Sendable {
                 }
                 let descriptor = systemOpen(path)
                 guard descriptor >= 0 else {
-                    throw CommandFailure("\(path) cannot be read: \(String(cString: strerror(errno)))")
+                    throw CommandFailure(
+                        "\(path) cannot be read: \(String(cString: strerror(errno)))",
+                        status: errno == ENOENT ? .notFound : .failure)
                 }
                 files.append(InputFile(name: path, descriptor: descriptor))
             }

@@ -24,6 +24,32 @@ enum Timestamp {
         return Self.daysSince1970(year: year, month: month, day: day) * 86_400_000 + time
     }
 
+    /// `2024-05-01T12:30:15.250Z`: what `milliseconds` reads. A number for what lies outside of the years 0 to 9999.
+    static func text(_ milliseconds: Int64) -> String {
+        let dayLength: Int64 = 86_400_000
+        let day = milliseconds >= 0 ? milliseconds / dayLength : (milliseconds + 1) / dayLength - 1
+        guard (-719_528...2_932_896).contains(day) else { return "\(milliseconds)" }
+        let time = milliseconds - day * dayLength
+        // Counted from March of the year 0, so that a leap day is the last of its year.
+        let shifted = day + 719_468
+        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let dayOfEra = shifted - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let monthSinceMarch = (5 * dayOfYear + 2) / 153
+        let dayOfMonth = dayOfYear - (153 * monthSinceMarch + 2) / 5 + 1
+        let month = monthSinceMarch < 10 ? monthSinceMarch + 3 : monthSinceMarch - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        func padded(_ number: Int64, _ digits: Int) -> String {
+            let text = "\(number)"
+            return String(repeating: "0", count: max(digits - text.count, 0)) + text
+        }
+        let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(dayOfMonth, 2))"
+        let clock =
+            "\(padded(time / 3_600_000, 2)):\(padded(time / 60_000 % 60, 2)):\(padded(time / 1000 % 60, 2))"
+        return "\(date)T\(clock).\(padded(time % 1000, 3))Z"
+    }
+
     private static func timeOfDay(_ scanner: inout Scanner) -> Int64? {
         guard let hour = scanner.number(digits: 2), scanner.take(":"), let minute = scanner.number(digits: 2),
             hour < 24, minute < 60

@@ -11,7 +11,8 @@ struct LogCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               martlet log verify /var/lib/martlet
+              martlet log dump /var/lib/martlet/orders-0 --records
             """,
-        subcommands: [LogVerifyCommand.self]
+        subcommands: [LogVerifyCommand.self, LogDumpCommand.self]
     )
 }

@@ -32,13 +32,21 @@ struct LogVerifyCommand: AsyncParsableCommand {
     var deep = false
 
     func run() async throws {
-        let report = VerificationReport(directory: self.directory, format: self.output)
+        let fileSystem = POSIXFileSystem()
+        // Sizes for the bar alone: whatever is wrong with the directory the verifier tells.
+        let files = (try? DumpList.files(at: self.directory, fileSystem)) ?? []
+        let total = files.reduce(Int64(0)) { $0 + ($1.file.kind == .log ? $1.size : 0) }
+        let progress = ProgressBar("verify", unit: .bytes, total: total)
+        defer { progress.clear() }
+        let report = VerificationReport(directory: self.directory, format: self.output, progress: progress)
         let summary: VerificationSummary
         do {
-            var verifier = LogVerifier(fileSystem: POSIXFileSystem(), path: self.directory, isDeep: self.deep) {
+            var verifier = LogVerifier(fileSystem: fileSystem, path: self.directory, isDeep: self.deep) {
                 report.add($0)
             }
+            verifier.progress = { progress.update($0) }
             summary = try verifier.run()
+            progress.clear()
         } catch {
             throw CommandFailure("\(error)", hint: "give the data directory of a broker, log.dirs of its configs")
         }
@@ -56,12 +64,14 @@ enum ReportFormat: String, CaseIterable, ExpressibleByArgument {
 /// Prints findings as they come and the summary at the end; as JSON it is one object.
 final class VerificationReport {
     private let format: ReportFormat
+    private let progress: ProgressBar?
     private var output = StandardOutput()
     private var json = JSONWriter()
     private var failure: (any Error)?
 
-    init(directory: String, format: ReportFormat) {
+    init(directory: String, format: ReportFormat, progress: ProgressBar? = nil) {
         self.format = format
+        self.progress = progress
         self.json.open(UInt8(ascii: "{"))
         self.json.name("directory")
         self.json.string(directory)
@@ -74,6 +84,7 @@ final class VerificationReport {
         case .json:
             finding.write(to: &self.json)
         case .text:
+            self.progress?.clear()
             self.output.print(finding.line)
             // Nobody reads any more: the summary would go nowhere either.
             do { try self.output.flush() } catch { self.failure = self.failure ?? error }

@@ -68,15 +68,8 @@ final class ProgressBar: Sendable {
 
     private func draw(_ state: inout State, _ done: Int64) {
         let now = self.start.duration(to: self.clock.now)
-        guard let line = state.progress.update(done, now: now, width: Self.width) else { return }
+        guard let line = state.progress.update(done, now: now, width: Terminal(descriptor: STDERR_FILENO).width) else { return }
         state.isShown = true
         StandardError.print("\r\(line)\u{1B}[K", terminator: "")
-    }
-
-    /// Columns; 80 when the terminal does not say.
-    private static var width: Int {
-        var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return Int(size.ws_col)
     }
 }

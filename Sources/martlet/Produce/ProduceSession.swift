@@ -140,7 +140,7 @@ struct ProduceWork {
         } catch let error as RecordError {
             throw CommandFailure("\(self.place) does not fit into a batch: \(error)")
         } catch let error as CommandFailure {
-            throw CommandFailure("\(self.place): \(error.message)", hint: error.hint)
+            throw CommandFailure("\(self.place): \(error.message)", hint: error.hint, status: error.status)
         }
     }
 

@@ -6,7 +6,7 @@ struct RatePacer: Sendable {
     /// A wait that is shorter costs more than it is worth: the records of so long go at once.
     static let slack = Duration.milliseconds(2)
     /// Who falls behind further, because the input paused or the brokers were slow, does not catch up.
-    static let lateMax = Duration.milliseconds(100)
+    static let lateMax = Duration.seconds(1)
 
     private let perSecond: Double
     private var start: Duration
