@@ -21,6 +21,16 @@ public struct MetaProperties: Sendable, Hashable {
         self.directoryID = directoryID
     }
 
+    /// Reads the file of a data directory; nil when there is none. Throws `malformed`, or `storage` when it cannot be
+    /// read.
+    public static func read(
+        in directory: String, from fileSystem: any FileSystem
+    ) throws(LogError) -> MetaProperties? {
+        let path = directory + "/" + self.fileName
+        guard let text = try SmallFile.readText(path, from: fileSystem) else { return nil }
+        return try self.parse(text, path: path)
+    }
+
     static func parse(_ text: String, path: String) throws(LogError) -> MetaProperties {
         let values = KeyValueLines.parse(text, separator: "=")
         guard values["version"] == "1" else {

@@ -34,7 +34,7 @@ struct Martlet: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            LogCommand.self, HealthCommand.self,
+            LogCommand.self, HealthCommand.self, DoctorCommand.self,
         ]
     )
 
