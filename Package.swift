@@ -143,6 +143,7 @@ let package = Package(
             dependencies: [
                 "PrometheusText", nioCore, logging,
                 optional("Hummingbird", "hummingbird", trait: "Broker"),
+                optional("ServiceLifecycle", "swift-service-lifecycle", trait: "Broker"),
             ]
         ),
         // `martlet bench`: workloads, latency histograms, reports.

@@ -6,6 +6,14 @@ public enum BrokerLogLevel: String, Sendable, Hashable, CaseIterable {
     case trace, debug, info, notice, warning, error, critical
 }
 
+/// How the log is written.
+public enum BrokerLogFormat: String, Sendable, Hashable, CaseIterable {
+    /// A line for people.
+    case text
+    /// An object a line, for machines.
+    case json
+}
+
 /// The configs of one broker as values, resolved from names and texts.
 ///
 /// The property names are Kafka's config names in camel case; times are milliseconds and sizes bytes, as the names say.
@@ -16,11 +24,15 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var clusterID: String?
     /// The least that is logged.
     public private(set) var logLevel: BrokerLogLevel = .info
+    /// How it is written.
+    public private(set) var logFormat: BrokerLogFormat = .text
 
     /// Where to listen, in the order written; at least one, their names unlike.
     public private(set) var listeners: [Listener] = []
     /// What clients are told, each with the name of a listener. Empty: the address the connection reached.
     public private(set) var advertisedListeners: [Listener] = []
+    /// Where metrics and health are served, all with the name ADMIN; empty for nowhere.
+    public private(set) var adminListeners: [Listener] = []
     /// nil: by the number of cores.
     public private(set) var numNetworkThreads: Int?
     /// nil: by the number of cores.
@@ -208,6 +220,9 @@ public struct BrokerConfig: Sendable, Hashable {
         if let text = self.layers.value("log.level") {
             self.logLevel = BrokerLogLevel(rawValue: text.lowercased()) ?? .info
         }
+        if let text = self.layers.value("log.format") {
+            self.logFormat = BrokerLogFormat(rawValue: text.lowercased()) ?? .text
+        }
         if let text = self.layers.value("log.dirs") {
             self.logDirs = ConfigText.list(text)
         } else if let text = self.layers.value("log.dir") {
@@ -228,6 +243,7 @@ public struct BrokerConfig: Sendable, Hashable {
         try self.groups.checkTogether()
         try self.consumerGroups.checkTogether()
         let listeners = try ListenerSettings(self.layers)
+        self.adminListeners = try ListenerSettings.admin(self.layers.value("admin.listeners"))
         self.listeners = listeners.listeners
         self.advertisedListeners = listeners.advertised
     }

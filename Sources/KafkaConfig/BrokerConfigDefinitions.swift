@@ -64,6 +64,10 @@ public enum BrokerConfigDefinitions {
             "log.level", .string, "info",
             "How much is logged: trace, debug, info, notice, warning, error or critical.",
             .oneOfIgnoringCase(["trace", "debug", "info", "notice", "warning", "error", "critical"]), kafka: .none),
+        ConfigDefinition(
+            "log.format", .string, "text",
+            "How the broker's own log is written: text for people, json with one object a line for machines.",
+            .oneOfIgnoringCase(["text", "json"]), kafka: .none),
     ]
 
     private static let network: [ConfigDefinition] = [
@@ -88,6 +92,13 @@ public enum BrokerConfigDefinitions {
         ConfigDefinition(
             "controller.listener.names", .list, nil,
             "Listeners meant for Kafka's controllers. Martlet has none and does not open them."),
+        ConfigDefinition(
+            "admin.listeners", .list, nil,
+            """
+            Where metrics and health are served by HTTP: host:port with commas between, such as 0.0.0.0:9644. No host: \
+            all interfaces. Port 0: any free port. Not set: nowhere. Whoever reaches it sees names of topics and groups.
+            """,
+            .nonEmptyList, kafka: .none),
         ConfigDefinition(
             "num.network.threads", .int, nil,
             "Threads that serve connections. If not set, by the number of processor cores.",

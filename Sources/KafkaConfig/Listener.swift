@@ -129,6 +129,20 @@ struct ListenerSettings {
         return result
     }
 
+    /// The addresses of `admin.listeners`, which have no names: `host:port`.
+    static func admin(_ text: String?) throws(ConfigError) -> [Listener] {
+        guard let text else { return [] }
+        var result: [Listener] = []
+        for item in ConfigText.list(text) {
+            guard !item.contains("://"), case .success(let address) = Listener.split("admin://\(item)") else {
+                throw .invalid(
+                    text, for: "admin.listeners", "\(item) is not of the form host:port, such as 0.0.0.0:9644")
+            }
+            result.append(Listener(name: address.name, host: address.host, port: address.port))
+        }
+        return result
+    }
+
     private static func protocols(_ text: String) throws(ConfigError) -> [String: String] {
         let known = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
         var result = Dictionary(uniqueKeysWithValues: known.map { ($0, $0) })

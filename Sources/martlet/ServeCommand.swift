@@ -38,10 +38,28 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The directory for logs and metadata. (log.dirs)")
     var dataDir: String?
 
+    @Option(
+        name: .long,
+        help:
+            "Serve /metrics, /healthz and /readyz by HTTP on host:port; port 0 lets the system choose. (admin.listeners)"
+    )
+    var admin: String?
+
+    @Option(name: .long, help: "How the log is written to standard error: text or json. (log.format)")
+    var logFormat: String?
+
+    @Option(
+        name: .long,
+        help: "The least that is logged: trace, debug, info, notice, warning, error or critical. (log.level)")
+    var logLevel: String?
+
     func run() async throws {
         var values = Dictionary(self.set.map { ($0.name, $0.value) }) { _, later in later }
         if let listen = self.listen { values["listeners"] = "PLAINTEXT://\(listen)" }
         if let dataDir = self.dataDir { values["log.dirs"] = dataDir }
+        if let admin = self.admin { values["admin.listeners"] = admin }
+        if let logFormat = self.logFormat { values["log.format"] = logFormat }
+        if let logLevel = self.logLevel { values["log.level"] = logLevel }
         do {
             let loaded = try LoadedConfiguration.load(
                 commandLine: values,

@@ -71,6 +71,13 @@ final class GroupShardHost: Sendable {
         self.state = Mutex(State(writes: GroupWriteQueue(codec: service.codec)))
     }
 
+    /// The log has been read, and nothing has failed since.
+    var isActive: Bool {
+        self.state.withLock { state in
+            if case .active = state.phase { true } else { false }
+        }
+    }
+
     // MARK: Questions
 
     /// Runs a command of the shard. To be called on `context`'s event loop.

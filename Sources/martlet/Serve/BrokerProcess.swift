@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import ArgumentParser
 import Broker
 import BrokerServer
 import ClusterMetadata
@@ -27,23 +28,47 @@ struct BrokerProcess {
 
     init(_ loaded: LoadedConfiguration) {
         self.loaded = loaded
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let format = loaded.broker.logFormat
+        LoggingSystem.bootstrap { format.handler(label: $0) }
         var logger = Logger(label: "martlet")
         logger.logLevel = Logger.Level(rawValue: loaded.broker.logLevel.rawValue) ?? .info
         self.logger = logger
     }
 
     func run() async throws {
+        let startedAt = ProcessEnvironment.wallMilliseconds()
         for warning in self.loaded.warnings { self.logger.warning("\(warning)") }
         let config = self.loaded.broker
         ProcessLimits.keepRequestBuffers()
         let openFiles = ProcessLimits.raiseOpenFiles()
         // Signals are caught before anything is opened, so that none can end the process in the middle.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let opened = try self.open(config)
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
         )
+        if config.adminListeners.isEmpty {
+            try await self.run(config, group, signals, openFiles, admin: nil)
+        } else {
+            let process = ProcessMetrics(startedAtMs: startedAt, version: Martlet.configuration.version)
+            let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let admin = AdminPort(clients: group, timers: adminGroup.next(), process: process)
+            try await admin.serve(on: config.adminListeners, adminGroup, self.logger) {
+                try await self.run(config, group, signals, openFiles, admin: admin)
+            }
+            try await adminGroup.shutdownGracefully()
+        }
+        try await group.shutdownGracefully()
+        self.logger.info("stopped; the shutdown was clean")
+    }
+
+    /// Opens everything, serves until a signal comes, and closes everything.
+    private func run(
+        _ config: BrokerConfig, _ group: MultiThreadedEventLoopGroup, _ signals: UnixSignalsSequence, _ openFiles: Int,
+        admin: AdminPort?
+    ) async throws {
+        // The admin port needs a thread of Swift's pool to tell that the logs are being opened.
+        let opened =
+            admin == nil ? try self.open(config) : try await Self.blocking { try self.open(config) }
         let addresses: [SocketAddress]
         do {
             addresses = try await opened.host.serve(on: group)
@@ -52,6 +77,7 @@ struct BrokerProcess {
             try await self.close(opened)
             throw error
         }
+        admin?.enter(.serving(opened.host))
         let image = opened.host.metadata.image
         self.logger.info(
             "ready",
@@ -62,11 +88,8 @@ struct BrokerProcess {
                 "partitions": "\(image.partitionCount)",
             ]
         )
-
-        await self.serve(until: signals, opened.host)
+        await self.serve(until: signals, opened.host) { admin?.enter(.stopping(opened.host)) }
         try await self.close(opened)
-        try await group.shutdownGracefully()
-        self.logger.info("stopped; the shutdown was clean")
     }
 
     /// What is opened at the start and closed at the end.
@@ -126,7 +149,8 @@ struct BrokerProcess {
     /// Drains the broker at the first signal; at the second, connections are closed with what they have under way.
     private func serve(
         until signals: UnixSignalsSequence,
-        _ host: BrokerHost
+        _ host: BrokerHost,
+        stopping: @escaping @Sendable () -> Void
     ) async {
         let (stopRequests, stop) = AsyncStream<Void>.makeStream()
         await withTaskGroup(of: Void.self) { tasks in
@@ -143,23 +167,26 @@ struct BrokerProcess {
                 }
             }
             for await _ in stopRequests {}
+            stopping()
             await host.drain(grace: Self.drainGrace)
             tasks.cancelAll()
         }
     }
 
     /// Runs what blocks on a thread of its own.
-    private static func blocking(_ body: @escaping @Sendable () throws -> Void) async throws {
+    private static func blocking<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
         defer { pool.shutdownGracefully { _ in } }
-        try await pool.runIfActive(body)
+        return try await pool.runIfActive(body)
     }
 }
 
 extension BrokerProcess {
     /// `127.0.0.1:9092`, `[::1]:9092`.
-    private static func text(_ address: SocketAddress) -> String {
+    static func text(_ address: SocketAddress) -> String {
         Endpoint(host: address.ipAddress ?? "", port: Int32(address.port ?? 0)).description
     }
 }

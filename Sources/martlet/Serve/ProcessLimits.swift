@@ -22,6 +22,13 @@ enum ProcessLimits {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// The number of files that may be open now; 0 when the system does not say.
+    static var openFilesMax: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
     /// Lets the allocator keep the memory of requests for the next ones. By default it takes buffers above 128 KiB
     /// from the system and gives them back each time, and every page of them costs a fault.
     static func keepRequestBuffers() {
