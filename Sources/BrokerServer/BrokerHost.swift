@@ -34,6 +34,8 @@ public final class BrokerHost: Sendable {
         public var diskSpace: (@Sendable () -> DiskSpace?)?
         /// Topics to be made when the metadata is new.
         public var firstTopics: [NewTopic] = []
+        /// Bytes that are read of a socket at a time, at most; nil for the server's own bound.
+        public var readAheadBytes: Int?
         /// Stands between connections and broker; nil costs nothing.
         public var interceptor: (any ConnectionInterceptor)?
 
@@ -111,7 +113,7 @@ public final class BrokerHost: Sendable {
         let server = try await BrokerServer.start(
             self.broker,
             listeners: listeners ?? Self.listeners(of: self.parts.config),
-            options: Self.options(of: self.parts.config),
+            options: Self.options(of: self.parts),
             group: group,
             logger: self.parts.logger,
             interceptor: self.parts.interceptor
@@ -177,14 +179,19 @@ extension BrokerHost {
         }
     }
 
-    private static func options(of config: BrokerConfig) -> ServerOptions {
-        ServerOptions(
+    private static func options(of parts: Parts) -> ServerOptions {
+        let config = parts.config
+        var options = ServerOptions(
             maxFrameSize: config.socketRequestMaxBytes,
             maxQueuedBytes: config.queuedMaxRequestBytes ?? Self.queuedRequestBytes,
             maxIdle: config.connectionsMaxIdleMs < 0 ? nil : .milliseconds(config.connectionsMaxIdleMs),
             maxConnections: config.maxConnections,
             maxConnectionsPerIP: config.maxConnectionsPerIP
         )
+        options.sendBufferBytes = config.socketSendBufferBytes > 0 ? config.socketSendBufferBytes : nil
+        options.receiveBufferBytes = config.socketReceiveBufferBytes > 0 ? config.socketReceiveBufferBytes : nil
+        if let readAhead = parts.readAheadBytes { options.readAheadBytes = readAhead }
+        return options
     }
 }
 

@@ -6,6 +6,14 @@ public import Logging
 public import NIOCore
 import NIOPosix
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
 /// The broker's sockets: binds the listeners, accepts connections and shuts them down in order.
 public final class BrokerServer: Sendable {
     /// Connections that wait to be accepted, per listener.
@@ -43,7 +51,8 @@ public final class BrokerServer: Sendable {
         logger: Logger,
         interceptor: (any ConnectionInterceptor)? = nil
     ) async throws -> BrokerServer {
-        let limits = ConnectionLimits(maxFrameSize: options.maxFrameSize, maxIdle: options.maxIdle)
+        var limits = ConnectionLimits(maxFrameSize: options.maxFrameSize, maxIdle: options.maxIdle)
+        limits.maxReadAhead = options.readAheadBytes
         let budget = RequestBudget(limit: options.maxQueuedBytes)
         let connections = ConnectionRegistry(
             maxConnections: options.maxConnections,
@@ -52,13 +61,8 @@ public final class BrokerServer: Sendable {
         let compression = LoopCompression()
         var channels: [any Channel] = []
         for listener in listeners {
-            let bootstrap = ServerBootstrap(group: group)
-                .serverChannelOption(.backlog, value: Self.backlog)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-                // One read per wake-up: the receive buffers are as large as reads have been worth.
-                .childChannelOption(.maxMessagesPerRead, value: 1)
-                .childChannelInitializer { channel in
+            let bootstrap = Self.bootstrap(on: group, options)
+                .childChannelInitializer { [limits] channel in
                     channel.eventLoop.makeCompletedFuture {
                         guard interceptor?.admits(channel) ?? true, connections.admit(channel, logger: logger) else {
                             throw ConnectionRefused()
@@ -86,14 +90,46 @@ public final class BrokerServer: Sendable {
                     }
                 }
             do {
-                let host = listener.host.isEmpty ? "::" : listener.host
-                channels.append(try await bootstrap.bind(host: host, port: listener.port).get())
+                channels.append(try await Self.bind(bootstrap, listener))
             } catch {
                 for channel in channels { try? await channel.close() }
                 throw ListenError(listener: listener, cause: error)
             }
         }
         return BrokerServer(group: group, channels: channels, connections: connections, logger: logger)
+    }
+
+    /// Sockets as the options want them.
+    private static func bootstrap(on group: any EventLoopGroup, _ options: ServerOptions) -> ServerBootstrap {
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            // One read per wake-up: the receive buffers are as large as reads have been worth.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+        if let bytes = options.sendBufferBytes {
+            bootstrap = bootstrap.childChannelOption(.socketOption(.so_sndbuf), value: .init(clamping: bytes))
+        }
+        if let bytes = options.receiveBufferBytes {
+            // On the listening socket, too: the window that a connection begins with is told while it is accepted.
+            bootstrap =
+                bootstrap
+                .serverChannelOption(.socketOption(.so_rcvbuf), value: .init(clamping: bytes))
+                .childChannelOption(.socketOption(.so_rcvbuf), value: .init(clamping: bytes))
+        }
+        return bootstrap
+    }
+
+    /// Binds one listener; that for every interface to both families, or to IPv4 alone where the system has no other.
+    private static func bind(_ bootstrap: ServerBootstrap, _ listener: ServerListener) async throws -> any Channel {
+        guard listener.host.isEmpty else {
+            return try await bootstrap.bind(host: listener.host, port: listener.port).get()
+        }
+        do {
+            return try await bootstrap.bind(host: "::", port: listener.port).get()
+        } catch let error as IOError where error.errnoCode == EAFNOSUPPORT || error.errnoCode == EADDRNOTAVAIL {
+            return try await bootstrap.bind(host: "0.0.0.0", port: listener.port).get()
+        }
     }
 
     /// Stops accepting, lets every connection finish what is under way, and closes it; those that have not finished
@@ -121,8 +157,14 @@ public struct ServerOptions: Sendable {
     public var maxConnections: Int
     /// `max.connections.per.ip`.
     public var maxConnectionsPerIP: Int
+    /// Bytes: SO_SNDBUF of connections, which is what of an answer can be on its way; nil for the system's choice.
+    public var sendBufferBytes: Int?
+    /// Bytes: SO_RCVBUF of connections; nil for the system's choice.
+    public var receiveBufferBytes: Int?
+    /// Bytes that are read of a socket at a time, at most, between large requests.
+    public var readAheadBytes = ReceiveBuffers.maxReadAhead
 
-    /// All limits, in the units of their configs.
+    /// Limits in the units of their configs; sockets and reads as they come.
     public init(
         maxFrameSize: Int,
         maxQueuedBytes: Int,

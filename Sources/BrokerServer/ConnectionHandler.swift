@@ -29,6 +29,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private var answers = AnswerQueue()
     private var connection: ConnectionContext?
     private var isReadHeldBack = false
+    private var room = FrameRoom()
     private var isDraining = false
     private var isClosing = false
     /// Inside `runFrames`: answers are written there and flushed once at its end.
@@ -49,7 +50,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.interceptor = interceptor
         self.logger = logger
         self.makeConnection = makeConnection
-        self.decoder = FrameDecoder(maxFrameSize: limits.maxFrameSize)
+        self.decoder = FrameDecoder(maxFrameSize: limits.maxFrameSize, maxReadAhead: limits.maxReadAhead)
     }
 
     /// Where the channel gets its receive buffers.
@@ -63,6 +64,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         self.isClosing = true
         self.budget.release(self.answers.removeAll())
+        self.giveRoomBack()
         self.connection?.stopWaiting()
         context.fireChannelInactive()
     }
@@ -97,7 +99,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     /// The event loop wants to read the socket: not while too much waits for an answer.
     func read(context: ChannelHandlerContext) {
-        if self.mayRead(context), !self.decoder.hasUnread {
+        if self.mayRead(context), !self.decoder.hasUnread, self.hasRoomForFrame(context) {
             context.read()
         } else {
             self.isReadHeldBack = true
@@ -141,11 +143,14 @@ extension ConnectionHandler {
         } catch {
             return self.close(context, reason: "\(error)")
         }
+        let promised = self.room.takePromised()
         if case .frame(let frame) = outcome, self.answers.isEmpty {
+            self.budget.release(promised)
             return self.write(frame, context)
         }
         let id = self.answers.reserve(byteCount: frame.readableBytes)
         self.budget.take(frame.readableBytes)
+        self.budget.release(promised)
         self.settle(outcome, as: id, context)
     }
 
@@ -248,7 +253,8 @@ extension ConnectionHandler {
 
     private func readAgainIfAllowed(_ context: ChannelHandlerContext) {
         if self.decoder.hasUnread, self.mayRead(context) { self.runFrames(context) }
-        guard self.isReadHeldBack, !self.decoder.hasUnread, self.mayRead(context) else { return }
+        guard self.isReadHeldBack, !self.decoder.hasUnread, self.mayRead(context), self.hasRoomForFrame(context)
+        else { return }
         self.isReadHeldBack = false
         context.read()
     }
@@ -284,8 +290,93 @@ extension ConnectionHandler {
             )
         }
         self.budget.release(self.answers.removeAll())
+        self.giveRoomBack()
         self.flushIfDue(context)
         context.close(promise: nil)
+    }
+}
+
+// MARK: - Room for large requests
+
+/// What a connection was promised of the memory for requests, or waits for.
+private struct FrameRoom {
+    /// Bytes, for the frame that has begun.
+    private(set) var promised = 0
+    var ticket: RequestBudget.Ticket?
+    /// Looks now and then whether the frame gets on; one at a time, made when room is first promised.
+    var isWatched = false
+
+    /// What was promised belongs to the request now.
+    mutating func takePromised() -> Int {
+        defer { self.promised = 0 }
+        return self.promised
+    }
+
+    mutating func receivePromise(_ byteCount: Int) {
+        self.promised = byteCount
+        self.ticket = nil
+    }
+}
+
+extension ConnectionHandler {
+    /// Whether the frame that has begun may be received on. If it is large and was not promised room, it waits for that.
+    private func hasRoomForFrame(_ context: ChannelHandlerContext) -> Bool {
+        guard let size = self.decoder.announcedFrameSize, size > RequestBudget.freeBytes, self.room.promised == 0 else {
+            return true
+        }
+        if self.room.ticket != nil { return false }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        self.room.ticket = self.budget.promise(size) {
+            eventLoop.execute {
+                let (handler, context) = bound.value
+                handler.roomWasPromised(size, context)
+            }
+        }
+        if self.room.ticket != nil { return false }
+        self.room.receivePromise(size)
+        self.watchProgress(context)
+        return true
+    }
+
+    private func roomWasPromised(_ byteCount: Int, _ context: ChannelHandlerContext) {
+        if self.isClosing { return self.budget.release(byteCount) }
+        self.room.receivePromise(byteCount)
+        self.watchProgress(context)
+        self.readAgainIfAllowed(context)
+    }
+
+    private func giveRoomBack() {
+        self.budget.release(self.room.takePromised())
+        // If the promise is on its way, it finds the connection closed.
+        if let ticket = self.room.ticket.take() { _ = self.budget.cancel(ticket) }
+    }
+
+    /// A client that stops in the middle of a large request keeps its room as long as nobody else wants it.
+    private func watchProgress(_ context: ChannelHandlerContext) {
+        if self.room.isWatched { return }
+        self.room.isWatched = true
+        self.lookAgain(context, after: self.decoder.buffers.partialByteCount)
+    }
+
+    private func lookAgain(_ context: ChannelHandlerContext, after byteCount: Int) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: self.limits.maxStall) {
+            let (handler, context) = bound.value
+            handler.lookAtProgress(context, since: byteCount)
+        }
+    }
+
+    private func lookAtProgress(_ context: ChannelHandlerContext, since before: Int) {
+        if self.isClosing || self.room.promised == 0 {
+            self.room.isWatched = false
+            return
+        }
+        let received = self.decoder.buffers.partialByteCount
+        if self.budget.isWaitedFor, received >= before, received - before < self.limits.minProgress {
+            return self.close(context, reason: "a request stood still while others waited for its memory")
+        }
+        self.lookAgain(context, after: received)
     }
 }
 

@@ -10,14 +10,20 @@ import NIOCore
 struct FrameDecoder {
     private static let lengthSize = MemoryLayout<Int32>.size
 
-    let buffers = ReceiveBuffers()
+    let buffers: ReceiveBuffers
     private let maxFrameSize: Int
     /// Received and not yet handed out.
     private var unread: ByteBuffer?
 
-    /// - Parameter maxFrameSize: bytes of a frame at the most: the config `socket.request.max.bytes`.
-    init(maxFrameSize: Int) {
+    /// Bytes of the frame that has begun and is not complete, with its length field; nil while that is not known.
+    private(set) var announcedFrameSize: Int?
+
+    /// - Parameters:
+    ///   - maxFrameSize: bytes of a frame at the most: the config `socket.request.max.bytes`.
+    ///   - maxReadAhead: bytes of a read between frames at the most.
+    init(maxFrameSize: Int, maxReadAhead: Int = ReceiveBuffers.maxReadAhead) {
         self.maxFrameSize = maxFrameSize
+        self.buffers = ReceiveBuffers(maxReadAhead: maxReadAhead)
     }
 
     /// Something was received that no frame has been taken from yet: more is not to be asked for until then.
@@ -47,11 +53,13 @@ struct FrameDecoder {
         if Int(length) > self.maxFrameSize { throw .tooLarge(length: length, limit: self.maxFrameSize) }
         let frameSize = Self.lengthSize + Int(length)
         if buffer.readableBytes < frameSize {
+            self.announcedFrameSize = frameSize
             self.buffers.keep(buffer, frameSize: frameSize, allocator)
             return nil
         }
         buffer.moveReaderIndex(forwardBy: Self.lengthSize)
         let frame = buffer.readSlice(length: Int(length))
+        self.announcedFrameSize = nil
         self.buffers.didComplete(frameSize: frameSize)
         if buffer.readableBytes > 0 { self.unread = buffer }
         return frame

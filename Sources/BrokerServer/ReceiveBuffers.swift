@@ -18,7 +18,8 @@ import NIOCore
 final class ReceiveBuffers {
     /// Bytes of the first read of a connection, and the least of any.
     static let minReadAhead = 2 * 1024
-    /// Bytes of a read between frames at the most. Fewer system calls do not pay any more from here on.
+    /// Bytes of a read between frames at the most, where memory is no matter. Fewer system calls do not pay any more from
+    /// here on.
     static let maxReadAhead = 1024 * 1024
     /// Bytes to read first where large frames are expected; they are moved into the frame's own buffer.
     static let peekSize = 16 * 1024
@@ -27,12 +28,21 @@ final class ReceiveBuffers {
     /// A frame may announce more than ever comes. Beyond this size memory is only allocated for twice what is there.
     static let trustedFrame = 2 * 1024 * 1024
 
+    private let maxReadAhead: Int
     private var readAhead = ReceiveBuffers.minReadAhead
     private var expectsLargeFrame = false
     /// The beginning of a frame, received but not complete, in a buffer with room for more.
     private var partial: ByteBuffer?
     /// Bytes at the front of the buffer that NIO was given last: they were received before.
     private var lentByteCount = 0
+
+    /// - Parameter maxReadAhead: bytes of a read between frames at the most.
+    init(maxReadAhead: Int = ReceiveBuffers.maxReadAhead) {
+        self.maxReadAhead = max(maxReadAhead, Self.minReadAhead)
+    }
+
+    /// Bytes of the frame that has begun, as far as they are here.
+    var partialByteCount: Int { self.partial?.readableBytes ?? 0 }
 
     /// The buffer for the next read. What is partial moves into it, so that it is the only owner of its memory.
     func next(_ allocator: ByteBufferAllocator) -> ByteBuffer {
@@ -49,7 +59,7 @@ final class ReceiveBuffers {
     func didRead(_ byteCount: Int) {
         if self.expectsLargeFrame { return }
         if byteCount >= self.readAhead {
-            self.readAhead = min(self.readAhead * 4, Self.maxReadAhead)
+            self.readAhead = min(self.readAhead * 4, self.maxReadAhead)
         } else if byteCount < self.readAhead / 8 {
             self.readAhead = max(self.readAhead / 2, Self.minReadAhead)
         }

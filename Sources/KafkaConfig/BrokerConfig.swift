@@ -33,14 +33,16 @@ public struct BrokerConfig: Sendable, Hashable {
     public private(set) var advertisedListeners: [Listener] = []
     /// Where metrics and health are served, all with the name ADMIN; empty for nowhere.
     public private(set) var adminListeners: [Listener] = []
+    /// Listeners that are meant for Kafka's controllers and are not opened, as they were written.
+    public private(set) var controllerListeners: [String] = []
     /// nil: by the number of cores.
     public private(set) var numNetworkThreads: Int?
     /// nil: by the number of cores.
     public private(set) var numIOThreads: Int?
     /// -1 for the system's choice.
-    public private(set) var socketSendBufferBytes = 102_400
+    public private(set) var socketSendBufferBytes = -1
     /// -1 for the system's choice.
-    public private(set) var socketReceiveBufferBytes = 102_400
+    public private(set) var socketReceiveBufferBytes = -1
 
     /// The largest request; one that announces more costs its connection.
     public private(set) var socketRequestMaxBytes = 104_857_600
@@ -246,6 +248,7 @@ public struct BrokerConfig: Sendable, Hashable {
         self.adminListeners = try ListenerSettings.admin(self.layers.value("admin.listeners"))
         self.listeners = listeners.listeners
         self.advertisedListeners = listeners.advertised
+        self.controllerListeners = listeners.controllers
     }
 }
 

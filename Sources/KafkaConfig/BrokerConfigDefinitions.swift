@@ -108,11 +108,11 @@ public enum BrokerConfigDefinitions {
             "Threads that write to the logs. If not set, by the number of processor cores.",
             .between(1, 1024), kafka: "8"),
         ConfigDefinition(
-            "socket.send.buffer.bytes", .int, "102400", "SO_SNDBUF of connections; -1 for the system's choice.",
-            .atLeast(-1)),
+            "socket.send.buffer.bytes", .int, "-1", "SO_SNDBUF of connections; -1 for the system's choice.",
+            .atLeast(-1), kafka: "102400"),
         ConfigDefinition(
-            "socket.receive.buffer.bytes", .int, "102400", "SO_RCVBUF of connections; -1 for the system's choice.",
-            .atLeast(-1)),
+            "socket.receive.buffer.bytes", .int, "-1", "SO_RCVBUF of connections; -1 for the system's choice.",
+            .atLeast(-1), kafka: "102400"),
     ]
 
     private static let limits: [ConfigDefinition] = [

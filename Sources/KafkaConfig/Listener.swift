@@ -67,6 +67,8 @@ public struct Listener: Sendable, Hashable, CustomStringConvertible {
 struct ListenerSettings {
     private(set) var listeners: [Listener] = []
     private(set) var advertised: [Listener] = []
+    /// Those of `listeners` that are for controllers, as they were written.
+    private(set) var controllers: [String] = []
 
     private let protocols: [String: String]
     private let controllerNames: Set<String>
@@ -77,6 +79,10 @@ struct ListenerSettings {
         self.protocols = try Self.protocols(layers.value("listener.security.protocol.map") ?? "")
         let text = layers.value("listeners") ?? "PLAINTEXT://:9092"
         self.listeners = try self.parse(text, of: "listeners")
+        self.controllers = ConfigText.list(text).filter { item in
+            guard case .success(let (name, _, _)) = Listener.split(item) else { return false }
+            return self.controllerNames.contains(name)
+        }
         guard !self.listeners.isEmpty else {
             throw .invalid(text, for: "listeners", "no listener is left for clients beside those of the controllers")
         }

@@ -9,6 +9,8 @@ public enum ConfigurationOrigin: Sendable, Hashable, CustomStringConvertible {
     case environment(variable: String)
     /// A line of a file, counted from 1.
     case file(path: String, line: Int)
+    /// Nobody: the process chose it by the memory, processors and files that it may use.
+    case machine
 
     /// `line 3 of server.properties`, to stand behind "set in".
     public var description: String {
@@ -16,6 +18,7 @@ public enum ConfigurationOrigin: Sendable, Hashable, CustomStringConvertible {
         case .commandLine: "the command line"
         case .environment(let variable): "the environment variable \(variable)"
         case .file(let path, let line): "line \(line) of \(path)"
+        case .machine: "the limits of this machine"
         }
     }
 }
@@ -33,4 +36,6 @@ struct ConfigurationLayer: Sendable {
     var settings: [String: ConfigurationSetting] = [:]
     /// What is odd though it can be used.
     var warnings: [String] = []
+    /// What sets no config, by design.
+    var passedOver: [String] = []
 }

@@ -10,21 +10,25 @@ public struct LoadedConfiguration: Sendable {
     public let broker: BrokerConfig
     /// For each config that was set, known or not, the place that decided it.
     public let origins: [String: ConfigurationOrigin]
-    /// What an operator should see in the log: unknown names, names without effect, values set twice.
+    /// What an operator should see in the log: unknown names, values set twice.
     public let warnings: [String]
+    /// What was set on purpose, and has no effect in Martlet: one sentence for all of it, nil if there is nothing.
+    public let passedOver: String?
 
-    /// Reads the layers, the strongest first: command line, environment, file, defaults.
+    /// Reads the layers, the strongest first: command line, environment, file, `machine`, defaults.
     ///
     /// - `commandLine`: values by Kafka's names.
     /// - `environment`: the whole environment; `KAFKA_LOG_RETENTION_MS` is `log.retention.ms`, see
     ///   ``EnvironmentNames``.
     /// - `file`: a file that ends in `.yaml` or `.yml`, or else is a Java properties file.
+    /// - `machine`: what the process chose by what it may use, where nobody says otherwise.
     ///
     /// Throws for a file that cannot be read, and for values that cannot be used. Of unknown names it warns.
     public static func load(
         commandLine: [String: String] = [:],
         environment: [String: String] = [:],
-        file: String? = nil
+        file: String? = nil,
+        machine: [String: String] = [:]
     ) throws(ServeConfigurationError) -> LoadedConfiguration {
         var layers = [
             ConfigurationLayer(
@@ -33,6 +37,10 @@ public struct LoadedConfiguration: Sendable {
             EnvironmentNames.layer(of: environment),
         ]
         if let file { layers.append(try ConfigurationFile.read(file)) }
+        layers.append(
+            ConfigurationLayer(
+                name: "machine",
+                settings: machine.mapValues { ConfigurationSetting(value: $0, origin: .machine) }))
         return try LoadedConfiguration(layers)
     }
 
@@ -53,18 +61,19 @@ public struct LoadedConfiguration: Sendable {
         }
         self.origins = origins
         self.warnings = layers.flatMap(\.warnings) + Self.warnings(about: self.broker, origins)
+        let idle = self.broker.keysWithoutEffect + layers.flatMap(\.passedOver)
+        let unopened = self.broker.controllerListeners.map { "the listener \($0), which is for Kafka's controllers" }
+        let all = idle + unopened
+        self.passedOver =
+            all.isEmpty ? nil : "Set for Kafka and without effect in Martlet: " + all.joined(separator: ", ")
     }
 
     private static func warnings(about broker: BrokerConfig, _ origins: [String: ConfigurationOrigin]) -> [String] {
-        let place = { (name: String) in origins[name].map { " (set in \($0))" } ?? "" }
-        let unknown = broker.unknownKeys.map { name in
+        broker.unknownKeys.map { name in
+            let place = origins[name].map { " (set in \($0))" } ?? ""
             let hint = BrokerConfigDefinitions.suggestion(for: name).map { "; did you mean \($0)?" } ?? ""
-            return "Unknown configuration \(name)\(place(name)) is passed over\(hint)"
+            return "Unknown configuration \(name)\(place) is passed over\(hint)"
         }
-        let idle = broker.keysWithoutEffect.map { name in
-            "Configuration \(name)\(place(name)) has no effect in Martlet"
-        }
-        return unknown + idle
     }
 }
 

@@ -60,13 +60,16 @@ struct ServeCommand: AsyncParsableCommand {
         if let admin = self.admin { values["admin.listeners"] = admin }
         if let logFormat = self.logFormat { values["log.format"] = logFormat }
         if let logLevel = self.logLevel { values["log.level"] = logLevel }
+        let machine = MachineLimits.current()
+        let sizing = Sizing(machine)
         do {
             let loaded = try LoadedConfiguration.load(
                 commandLine: values,
                 environment: ProcessEnvironment.all,
-                file: self.config
+                file: self.config,
+                machine: sizing.configs
             )
-            try await BrokerProcess(loaded).run()
+            try await BrokerProcess(loaded, machine, sizing).run()
         } catch let error as any CustomStringConvertible & Error {
             ProcessEnvironment.printError("martlet serve: \(error)")
             throw ExitCode.failure

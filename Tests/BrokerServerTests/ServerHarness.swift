@@ -25,6 +25,7 @@ struct ServerHarness: Sendable {
     static func run(
         maxConnections: Int = 100,
         maxFrameSize: Int = 1 << 20,
+        maxQueuedBytes: Int = 0,
         _ body: (ServerHarness) async throws -> Void
     ) async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("server-\(UUID().uuidString)")
@@ -52,7 +53,7 @@ struct ServerHarness: Sendable {
             listeners: [ServerListener(name: "PLAINTEXT", host: "127.0.0.1", port: 0, advertised: nil)],
             options: ServerOptions(
                 maxFrameSize: maxFrameSize,
-                maxQueuedBytes: 0,
+                maxQueuedBytes: maxQueuedBytes,
                 maxIdle: nil,
                 maxConnections: maxConnections,
                 maxConnectionsPerIP: maxConnections

@@ -53,7 +53,8 @@ struct LoadedConfigurationTests {
         #expect(loaded.origins.isEmpty && loaded.warnings.isEmpty)
     }
 
-    @Test("names that are unknown or without effect are warned of, with their place and the nearest name")
+    @Test(
+        "names that are unknown are warned of, with their place and the nearest name; those without effect are listed")
     func unknown() throws {
         try self.withFile("a.properties", "\nlog.retenton.ms=3\nprocess.roles=broker\nzzz.zzz.zzz=1") { path in
             let loaded = try LoadedConfiguration.load(environment: ["KAFKA_NUM_PARTITION": "8"], file: path)
@@ -68,9 +69,46 @@ struct LoadedConfigurationTests {
                     passed over; did you mean num.partitions?
                     """,
                     "Unknown configuration zzz.zzz.zzz (set in line 4 of \(path)) is passed over",
-                    "Configuration process.roles (set in line 3 of \(path)) has no effect in Martlet",
                 ])
+            #expect(loaded.passedOver == "Set for Kafka and without effect in Martlet: process.roles")
         }
+    }
+
+    @Test("what the machine allows stands below everything that somebody wrote")
+    func machine() throws {
+        let machine = ["num.network.threads": "1", "max.connections": "128"]
+        let loaded = try LoadedConfiguration.load(environment: ["KAFKA_MAX_CONNECTIONS": "500"], machine: machine)
+        #expect(loaded.broker.numNetworkThreads == 1)
+        #expect(loaded.broker.maxConnections == 500)
+        #expect(loaded.origins["num.network.threads"] == .machine)
+        #expect(loaded.origins["max.connections"] == .environment(variable: "KAFKA_MAX_CONNECTIONS"))
+    }
+
+    @Test("the environment that the Testcontainers module sets is understood, without a warning")
+    func testcontainers() throws {
+        let loaded = try LoadedConfiguration.load(environment: [
+            "CLUSTER_ID": "4L6g3nShT-eMCtK--X86sw",
+            "KAFKA_LISTENERS": "PLAINTEXT://:9092,BROKER://:9093,CONTROLLER://:9094",
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "BROKER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "KAFKA_INTER_BROKER_LISTENER_NAME": "BROKER", "KAFKA_PROCESS_ROLES": "broker,controller",
+            "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER", "KAFKA_NODE_ID": "1",
+            "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9094", "KAFKA_HEAP_OPTS": "-Xmx1G",
+            "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1", "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
+            "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1", "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+            "KAFKA_LOG_FLUSH_INTERVAL_MESSAGES": "9223372036854775807", "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+            "KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://localhost:32768,BROKER://4f1c:9093",
+        ])
+        #expect(loaded.warnings.isEmpty)
+        #expect(loaded.broker.listeners.map(\.name) == ["PLAINTEXT", "BROKER"])
+        #expect(
+            loaded.broker.advertisedListeners.map(\.description) == [
+                "PLAINTEXT://localhost:32768", "BROKER://4f1c:9093",
+            ])
+        #expect(
+            loaded.passedOver == """
+                Set for Kafka and without effect in Martlet: controller.quorum.voters, inter.broker.listener.name, \
+                process.roles, KAFKA_HEAP_OPTS, the listener CONTROLLER://:9094, which is for Kafka's controllers
+                """)
     }
 
     @Test("a wrong value names the place that set it")

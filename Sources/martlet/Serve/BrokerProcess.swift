@@ -20,14 +20,16 @@ import UnixSignals
 struct BrokerProcess {
     /// How long connections may take to finish what is under way when the broker stops.
     static let drainGrace = TimeAmount.seconds(10)
-    /// Threads that wait for the disk on behalf of fetches; what is in memory is found without them.
-    static let readerThreads = 2
 
     private let loaded: LoadedConfiguration
+    private let machine: MachineLimits
+    private let sizing: Sizing
     private let logger: Logger
 
-    init(_ loaded: LoadedConfiguration) {
+    init(_ loaded: LoadedConfiguration, _ machine: MachineLimits, _ sizing: Sizing) {
         self.loaded = loaded
+        self.machine = machine
+        self.sizing = sizing
         let format = loaded.broker.logFormat
         LoggingSystem.bootstrap { format.handler(label: $0) }
         var logger = Logger(label: "martlet")
@@ -38,9 +40,10 @@ struct BrokerProcess {
     func run() async throws {
         let startedAt = ProcessEnvironment.wallMilliseconds()
         for warning in self.loaded.warnings { self.logger.warning("\(warning)") }
+        if let passedOver = self.loaded.passedOver { self.logger.info("\(passedOver)") }
         let config = self.loaded.broker
-        ProcessLimits.keepRequestBuffers()
-        let openFiles = ProcessLimits.raiseOpenFiles()
+        ProcessLimits.tuneAllocator(self.sizing)
+        self.logger.info("sized by what this process may use", metadata: self.sizes)
         // Signals are caught before anything is opened, so that none can end the process in the middle.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let group = MultiThreadedEventLoopGroup(
@@ -84,10 +87,13 @@ struct BrokerProcess {
             metadata: [
                 "listeners": "\(addresses.map(Self.text).joined(separator: ","))",
                 "cluster": "\(image.clusterID)", "node": "\(config.nodeID)", "data": "\(opened.directory)",
-                "open-files-max": "\(openFiles)", "topics": "\(image.topicCount)",
+                "open-files-max": "\(self.machine.openFiles)", "topics": "\(image.topicCount)",
                 "partitions": "\(image.partitionCount)",
             ]
         )
+        if let line = ProcessEnvironment.all[Self.readyLineVariable], !line.isEmpty {
+            ProcessEnvironment.print(line)
+        }
         await self.serve(until: signals, opened.host) { admin?.enter(.stopping(opened.host)) }
         try await self.close(opened)
     }
@@ -105,6 +111,7 @@ struct BrokerProcess {
         }
         var journal = Journal.Options()
         journal.seed = .random(in: 0 ... .max)
+        if let size = self.sizing.journalFileBytes { journal.fileByteCount = size }
         let logs = try LogDirectory.open(
             fileSystem: POSIXFileSystem(), path: directory, journal: journal, logger: self.logger)
         let reserve = try DiskReserve(fileSystem: POSIXFileSystem(), directory: directory)
@@ -123,7 +130,7 @@ struct BrokerProcess {
             logs: logs,
             threads: BrokerThreads(
                 io: config.numIOThreads ?? ProcessEnvironment.processorCount,
-                readers: Self.readerThreads
+                readers: self.sizing.readerThreads
             ),
             clock: BrokerClock(
                 wallMilliseconds: { ProcessEnvironment.wallMilliseconds() },
@@ -132,6 +139,7 @@ struct BrokerProcess {
             logger: self.logger
         )
         parts.reserve = reserve
+        parts.readAheadBytes = self.sizing.readAheadBytes
         return Opened(directory: directory, store: store, host: try BrokerHost.open(parts))
     }
 
@@ -185,6 +193,24 @@ struct BrokerProcess {
 }
 
 extension BrokerProcess {
+    /// A line for standard output once the broker serves, for those who wait for one: the image sets it to what Kafka's
+    /// own images print.
+    private static let readyLineVariable = "MARTLET_READY_LINE"
+
+    /// What was decided by the limits of this machine, for the log; what somebody set himself is not among it.
+    private var sizes: Logger.Metadata {
+        let machine = self.machine
+        var sizes: Logger.Metadata = [
+            "memory": "\(machine.memoryBytes) bytes\(machine.isMemoryLimited ? " (cgroup)" : "")",
+            "processors": "\(machine.processors)\(machine.areProcessorsLimited ? " (cgroup)" : "")",
+            "open-files-max": "\(machine.openFiles)",
+        ]
+        for (name, value) in self.sizing.configs where self.loaded.origins[name] == .machine {
+            sizes[name] = "\(value)"
+        }
+        return sizes
+    }
+
     /// `127.0.0.1:9092`, `[::1]:9092`.
     static func text(_ address: SocketAddress) -> String {
         Endpoint(host: address.ipAddress ?? "", port: Int32(address.port ?? 0)).description

@@ -26,16 +26,29 @@ enum ProcessEnvironment {
     }
 
     /// Writes a line to standard error.
-    static func printError(_ line: String) {
+    static func printError(_ line: String) { self.write(line, to: STDERR_FILENO) }
+
+    /// Writes a line to standard output, at once.
+    static func print(_ line: String) { self.write(line, to: STDOUT_FILENO) }
+
+    private static func write(_ line: String, to descriptor: Int32) {
         var rest = Array((line + "\n").utf8)[...]
         while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            let written = rest.withUnsafeBytes { Self.systemWrite(descriptor, $0) }
             if written <= 0 { return }
             rest = rest.dropFirst(written)
         }
     }
 
-    /// The number of processors this process may use.
+    private static func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+        #if canImport(Glibc)
+        Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+        #elseif canImport(Musl)
+        Musl.write(descriptor, bytes.baseAddress, bytes.count)
+        #endif
+    }
+
+    /// The number of processors of this machine.
     static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
     static func wallMilliseconds() -> Int64 {

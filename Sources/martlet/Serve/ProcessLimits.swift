@@ -29,23 +29,69 @@ enum ProcessLimits {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Lets the allocator keep the memory of requests for the next ones. By default it takes buffers above 128 KiB
-    /// from the system and gives them back each time, and every page of them costs a fault.
-    static func keepRequestBuffers() {
+    /// Lets the allocator keep the memory of requests for the next ones, as far as there is room. By default it takes
+    /// buffers above 128 KiB from the system and gives them back each time, and every page of them costs a fault.
+    static func tuneAllocator(_ sizing: Sizing) {
         #if canImport(Glibc)
-        _ = mallopt(Self.mmapThreshold, Self.keptBufferBytes)
-        _ = mallopt(Self.trimThreshold, 2 * Self.keptBufferBytes)
+        _ = mallopt(Self.mmapThreshold, Int32(clamping: sizing.keptBufferBytes))
+        _ = mallopt(Self.trimThreshold, Int32(clamping: 2 * sizing.keptBufferBytes))
+        if let arenas = sizing.allocatorArenas { _ = mallopt(Self.arenaMax, Int32(clamping: arenas)) }
         #endif
     }
 
-    /// Bytes: buffers of requests up to this size are kept.
-    private static let keptBufferBytes: Int32 = 4 << 20
-
     #if canImport(Glibc)
-    /// M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h.
+    /// M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX of malloc.h.
     private static let mmapThreshold: Int32 = -3
     private static let trimThreshold: Int32 = -1
+    private static let arenaMax: Int32 = -8
     #endif
+}
+
+extension MachineLimits {
+    /// What this process may use now. Raises the limit of open files first.
+    static func current() -> MachineLimits {
+        let group = ControlGroup(read: Self.smallFile)
+        let pages = Int(sysconf(Int32(_SC_PHYS_PAGES)))
+        let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let (installed, overflow) = max(0, pages).multipliedReportingOverflow(by: max(0, pageSize))
+        let machine = overflow || installed == 0 ? Int.max : installed
+        let tied = Self.smallFile("/proc/self/status").flatMap { Self.processorsAllowed($0) }
+        let processors = Double(min(ProcessEnvironment.processorCount, tied ?? .max))
+        return MachineLimits(
+            memoryBytes: min(machine, group.memoryBytes ?? machine),
+            processors: min(processors, group.processors ?? processors),
+            openFiles: ProcessLimits.raiseOpenFiles(),
+            isMemoryLimited: group.memoryBytes.map { $0 < machine } ?? false,
+            areProcessorsLimited: group.processors.map { $0 < processors } ?? false
+        )
+    }
+
+    /// To how many processors a process is tied, by the text of its `/proc/…/status`: a mask in hexadecimal with commas.
+    static func processorsAllowed(_ status: String) -> Int? {
+        let name = "Cpus_allowed:"
+        guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }
+        let count = line.dropFirst(name.count).compactMap { $0.hexDigitValue?.nonzeroBitCount }.reduce(0, +)
+        return count > 0 ? count : nil
+    }
+
+    /// The text of a file of the kernel's; nil if it cannot be read.
+    private static func smallFile(_ path: String) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4_096)
+        while bytes.count < Self.fileBytesMax {
+            let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 { return nil }
+            if count == 0 { break }
+            bytes += chunk[..<count]
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Bytes: a host with many containers has many mounts.
+    private static let fileBytesMax = 1 << 20
 }
 
 #if canImport(Glibc)
