@@ -43,11 +43,10 @@ struct HostFacts: Sendable {
             facts.openFilesSoft = Int64(clamping: limit.rlim_cur)
             facts.openFilesHard = Int64(clamping: limit.rlim_max)
         }
-        facts.memoryTotal = Self.text("/proc/meminfo").flatMap(Self.memoryTotal)
-        facts.memoryLimit = Self.memoryLimit(
-            groups: Self.text("/proc/self/cgroup") ?? "", read: { Self.text($0) })
+        facts.memoryTotal = SmallFile.text("/proc/meminfo").flatMap(Self.memoryTotal)
+        facts.memoryLimit = ControlGroup(read: SmallFile.text).memoryBytes.map { Int64($0) }
         facts.clock = Self.clockState()
-        facts.mounts = Self.text("/proc/self/mounts") ?? ""
+        facts.mounts = SmallFile.text("/proc/self/mounts") ?? ""
         return facts
     }
 
@@ -60,36 +59,6 @@ struct HostFacts: Sendable {
         }
         return nil
     }
-
-    /// The memory that the control group allows, versions 2 and 1, in bytes: the least of the group and those above it.
-    static func memoryLimit(groups: String, read: (String) -> String?) -> Int64? {
-        var limits: [Int64] = []
-        for line in groups.split(separator: "\n") {
-            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3 else { continue }
-            let root: String
-            let file: String
-            if parts[0] == "0", parts[1].isEmpty {
-                (root, file) = ("/sys/fs/cgroup", "memory.max")
-            } else if parts[1].split(separator: ",").contains("memory") {
-                (root, file) = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
-            } else {
-                continue
-            }
-            // Inside of a container the group's path may be that of the host, and its directory the root.
-            var path = parts[2] == "/" ? "" : String(parts[2])
-            while true {
-                let text = read("\(root)\(path)/\(file)") ?? ""
-                if let limit = Int64(text.prefix { $0 != "\n" }), limit < Self.unlimited { limits.append(limit) }
-                guard let slash = path.lastIndex(of: "/") else { break }
-                path = String(path[..<slash])
-            }
-        }
-        return limits.min()
-    }
-
-    /// Version 1 writes no limit as a number near the largest.
-    private static let unlimited: Int64 = 1 << 60
 
     /// The type of the file system that holds an absolute path, by the lines of `/proc/self/mounts`.
     static func fileSystemType(of path: String, mounts: String) -> String? {
@@ -122,32 +91,6 @@ struct HostFacts: Sendable {
     }
 
     // MARK: The operating system
-
-    /// A small file of the kernel; nil when it is not there.
-    private static func text(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        // A machine with very many mounts has more; what comes later is not looked at.
-        while bytes.count < 1 << 20 {
-            let count = buffer.withUnsafeMutableBytes { Self.systemRead(descriptor, $0) }
-            guard count > 0 else { break }
-            bytes += buffer[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    private static func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Int {
-        #if canImport(Glibc)
-        Glibc.read(descriptor, buffer.baseAddress, buffer.count)
-        #elseif canImport(Musl)
-        Musl.read(descriptor, buffer.baseAddress, buffer.count)
-        #else
-        Darwin.read(descriptor, buffer.baseAddress, buffer.count)
-        #endif
-    }
 
     private static func clockState() -> ClockState? {
         #if os(Linux) && (arch(x86_64) || arch(arm64))

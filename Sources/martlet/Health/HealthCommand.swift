@@ -42,7 +42,7 @@ struct HealthCommand: AsyncParsableCommand {
         let depth: BrokerProbe.Depth = self.ready ? .readiness : .liveness
         let clock = ContinuousClock()
         let start = clock.now
-        let report: HealthReport
+        let report: HealthVerdict
         do {
             let probe = try await TimeLimit.run(timeout) {
                 KafkaClientError(
@@ -51,9 +51,9 @@ struct HealthCommand: AsyncParsableCommand {
             } _: {
                 try await BrokerProbe.askFirst(of: addresses, security: security, timeout: timeout, depth: depth)
             }
-            report = HealthReport(addresses: addresses, probe: probe, took: start.duration(to: clock.now))
+            report = HealthVerdict(addresses: addresses, probe: probe, took: start.duration(to: clock.now))
         } catch {
-            report = HealthReport(addresses: addresses, failure: error, took: start.duration(to: clock.now))
+            report = HealthVerdict(addresses: addresses, failure: error, took: start.duration(to: clock.now))
         }
         try self.format.print(lines: { [report.line($0)] }, json: report.write)
         if !report.isHealthy { try ExitStatus.failure.leave() }

@@ -50,13 +50,13 @@ struct BrokerProcess {
             numberOfThreads: config.numNetworkThreads ?? ProcessEnvironment.processorCount
         )
         if config.adminListeners.isEmpty {
-            try await self.run(config, group, signals, openFiles, admin: nil)
+            try await self.run(config, group, signals, admin: nil)
         } else {
             let process = ProcessMetrics(startedAtMs: startedAt, version: Martlet.configuration.version)
             let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
             let admin = AdminPort(clients: group, timers: adminGroup.next(), process: process)
             try await admin.serve(on: config.adminListeners, adminGroup, self.logger) {
-                try await self.run(config, group, signals, openFiles, admin: admin)
+                try await self.run(config, group, signals, admin: admin)
             }
             try await adminGroup.shutdownGracefully()
         }
@@ -66,8 +66,7 @@ struct BrokerProcess {
 
     /// Opens everything, serves until a signal comes, and closes everything.
     private func run(
-        _ config: BrokerConfig, _ group: MultiThreadedEventLoopGroup, _ signals: UnixSignalsSequence, _ openFiles: Int,
-        admin: AdminPort?
+        _ config: BrokerConfig, _ group: MultiThreadedEventLoopGroup, _ signals: UnixSignalsSequence, admin: AdminPort?
     ) async throws {
         // The admin port needs a thread of Swift's pool to tell that the logs are being opened.
         let opened =

@@ -50,12 +50,12 @@ enum ProcessLimits {
 extension MachineLimits {
     /// What this process may use now. Raises the limit of open files first.
     static func current() -> MachineLimits {
-        let group = ControlGroup(read: Self.smallFile)
+        let group = ControlGroup(read: SmallFile.text)
         let pages = Int(sysconf(Int32(_SC_PHYS_PAGES)))
         let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
         let (installed, overflow) = max(0, pages).multipliedReportingOverflow(by: max(0, pageSize))
         let machine = overflow || installed == 0 ? Int.max : installed
-        let tied = Self.smallFile("/proc/self/status").flatMap { Self.processorsAllowed($0) }
+        let tied = SmallFile.text("/proc/self/status").flatMap { Self.processorsAllowed($0) }
         let processors = Double(min(ProcessEnvironment.processorCount, tied ?? .max))
         return MachineLimits(
             memoryBytes: min(machine, group.memoryBytes ?? machine),
@@ -73,25 +73,6 @@ extension MachineLimits {
         let count = line.dropFirst(name.count).compactMap { $0.hexDigitValue?.nonzeroBitCount }.reduce(0, +)
         return count > 0 ? count : nil
     }
-
-    /// The text of a file of the kernel's; nil if it cannot be read.
-    private static func smallFile(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4_096)
-        while bytes.count < Self.fileBytesMax {
-            let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 { return nil }
-            if count == 0 { break }
-            bytes += chunk[..<count]
-        }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// Bytes: a host with many containers has many mounts.
-    private static let fileBytesMax = 1 << 20
 }
 
 #if canImport(Glibc)

@@ -63,10 +63,10 @@ struct ProcessMetrics: Sendable {
         if let count = Self.openFileCount { page.write(Self.openFiles, count) }
         page.write(Self.maxFiles, ProcessLimits.openFilesMax)
         if let threads = Self.threadCount { page.write(Self.threads, threads) }
-        let group = ControlGroup()
-        if let limit = group.memoryLimit { page.write(Self.memoryLimit, limit) }
-        if let usage = group.memoryUsage { page.write(Self.memoryUsage, usage) }
-        if let cores = group.cores { page.write(Self.cpuLimit, cores) }
+        let group = ControlGroup(read: SmallFile.text)
+        if let limit = group.memoryBytes { page.write(Self.memoryLimit, limit) }
+        if let usage = group.memoryUsedBytes { page.write(Self.memoryUsage, usage) }
+        if let processors = group.processors { page.write(Self.cpuLimit, processors) }
         if let seconds = group.throttledSeconds { page.write(Self.throttled, seconds) }
     }
 
@@ -87,11 +87,11 @@ struct ProcessMetrics: Sendable {
     }
 
     private static var threadCount: Int? {
-        let line = SmallText.read("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Threads:") }
+        let line = SmallFile.text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Threads:") }
         return line.flatMap { Int($0.drop { !$0.isNumber }) }
     }
 
-    private static func words(of path: String) -> [Substring] { SmallText.read(path)?.split(separator: " ") ?? [] }
+    private static func words(of path: String) -> [Substring] { SmallFile.text(path)?.split(separator: " ") ?? [] }
 
     #if DEBUG
     private static let isOptimized = false
@@ -104,72 +104,4 @@ struct ProcessMetrics: Sendable {
     #else
     private static let swiftVersion = "6.2"
     #endif
-}
-
-/// What a control group says of itself, in the layout of version 2; of version 1 the limit and use of memory.
-private struct ControlGroup {
-    private let path: String
-
-    init() {
-        // `0::/system.slice/martlet.service`. In a container the group is mostly shown as the root.
-        let own = SmallText.read("/proc/self/cgroup")?.split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(
-            3)
-        let candidate = "/sys/fs/cgroup\(own.map(String.init) ?? "")"
-        self.path = SmallText.read("\(candidate)/memory.max") == nil ? "/sys/fs/cgroup" : candidate
-    }
-
-    private func number(_ file: String) -> Int? {
-        SmallText.read("\(self.path)/\(file)").flatMap { Int($0.prefix { $0.isNumber }) }
-    }
-
-    var memoryLimit: Int? {
-        guard let limit = self.number("memory.max") ?? self.number("memory/memory.limit_in_bytes") else { return nil }
-        // Version 1 says "no limit" by a number near the largest.
-        return limit < 1 << 60 ? limit : nil
-    }
-
-    var memoryUsage: Int? { self.number("memory.current") ?? self.number("memory/memory.usage_in_bytes") }
-
-    /// `50000 100000`: microseconds of each so many.
-    var cores: Double? {
-        let words = SmallText.read("\(self.path)/cpu.max")?.split { $0 == " " || $0 == "\n" }.map { Double($0) } ?? []
-        guard words.count == 2, let quota = words[0], let period = words[1], period > 0 else { return nil }
-        return quota / period
-    }
-
-    var throttledSeconds: Double? {
-        let line = SmallText.read("\(self.path)/cpu.stat")?.split(separator: "\n").first {
-            $0.hasPrefix("throttled_usec ")
-        }
-        return line.flatMap { Double($0.dropFirst("throttled_usec ".count)) }.map { $0 / 1e6 }
-    }
-}
-
-/// Small files of /proc and /sys, which are not on a disk.
-enum SmallText {
-    /// Bytes that are read at the most.
-    private static let byteCountMax = 16 << 10
-
-    /// The beginning of a file; nil when it cannot be read.
-    static func read(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes = [UInt8](repeating: 0, count: Self.byteCountMax)
-        var count = 0
-        while count < bytes.count {
-            let readCount = bytes.withUnsafeMutableBytes { buffer in
-                let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[count...])
-                return systemRead(descriptor, rest.baseAddress, rest.count)
-            }
-            if readCount <= 0 { break }
-            count += readCount
-        }
-        return count == 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
-    }
-}
-
-/// `read` of the C library.
-private func systemRead(_ descriptor: Int32, _ bytes: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-    read(descriptor, bytes, count)
 }

@@ -4,7 +4,7 @@
 import KafkaClient
 
 /// The answer of `martlet health`, in one line.
-struct HealthReport: Sendable {
+struct HealthVerdict: Sendable {
     enum Outcome: Sendable {
         /// It takes requests.
         case healthy(BrokerProbe)

@@ -10,6 +10,10 @@ struct ControlGroup: Equatable {
     var memoryBytes: Int?
     /// Processor seconds per second, such as 0.25; nil for no limit.
     var processors: Double?
+    /// Bytes that this group uses now, page cache among them.
+    var memoryUsedBytes: Int?
+    /// Seconds for which this group was held back by its limit of processors, so far; only version 2 tells.
+    var throttledSeconds: Double?
 
     /// Without limits.
     init(memoryBytes: Int? = nil, processors: Double? = nil) {
@@ -44,13 +48,23 @@ struct ControlGroup: Equatable {
             self.limitMemory(number("memory.high"))
             let parts = (read("\(folder)/cpu.max") ?? "").split(whereSeparator: \.isWhitespace).map { Int($0) }
             if parts.count == 2 { self.limitProcessors(quota: parts[0], period: parts[1]) }
+            // Of the groups from the top down to ours the last one counts.
+            if let used = number("memory.current") { self.memoryUsedBytes = used }
+            if let seconds = read("\(folder)/cpu.stat").flatMap(Self.throttledSeconds) { self.throttledSeconds = seconds }
         case "memory":
             self.limitMemory(number("memory.limit_in_bytes"))
+            if let used = number("memory.usage_in_bytes") { self.memoryUsedBytes = used }
         case "cpu":
             self.limitProcessors(quota: number("cpu.cfs_quota_us"), period: number("cpu.cfs_period_us"))
         default:
             break
         }
+    }
+
+    private static func throttledSeconds(_ statistics: String) -> Double? {
+        let name = "throttled_usec "
+        let line = statistics.split(separator: "\n").first { $0.hasPrefix(name) }
+        return line.flatMap { Double($0.dropFirst(name.count)) }.map { $0 / 1e6 }
     }
 
     private mutating func limitMemory(_ bytes: Int?) {
