@@ -25,8 +25,8 @@ struct Martlet: AsyncParsableCommand {
               echo 'hello' | martlet produce orders
               martlet consume orders --from beginning --until-end
 
-            The tools find the cluster by --bootstrap, or by the environment variable MARTLET_BOOTSTRAP, or at \
-            localhost:9092.
+            The tools find the cluster by --bootstrap or --context, by the environment variables MARTLET_BOOTSTRAP or \
+            MARTLET_CONTEXT, by the current context, or at localhost:9092. Answers come as tables, or as JSON by -o json.
 
             EXIT CODES
             \(ExitStatus.table)
@@ -34,7 +34,8 @@ struct Martlet: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
-            LogCommand.self, HealthCommand.self, DoctorCommand.self,
+            ConfigCommand.self, ClusterCommand.self, LogCommand.self, HealthCommand.self, DoctorCommand.self,
+            ContextCommand.self, CompletionCommand.self,
         ]
     )
 
@@ -42,7 +43,7 @@ struct Martlet: AsyncParsableCommand {
         // Whoever reads the output may stop reading: a write says so, the process need not die for it.
         signal(SIGPIPE, SIG_IGN)
         do {
-            var command = try Self.parseAsRoot()
+            var command = try await Self.asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -35,18 +35,8 @@ import Testing
         #expect(command.config.map(\.value) == ["compact", "-1"])
         #expect(command.ifNotExists)
         #expect(
-            try command.connection.addresses()
+            command.connection.bootstrap.flatMap { BrokerAddress.list($0) }
                 == [BrokerAddress(host: "k1", port: 1), BrokerAddress(host: "k2", port: 9092)])
-    }
-
-    @Test("the bootstrap comes from the option, then the environment, then the default")
-    func bootstrap() throws {
-        let bare = try self.parse(TopicListCommand.self, "topic", "list").connection
-        #expect(try bare.addresses(environment: nil) == [BrokerAddress(host: "localhost", port: 9092)])
-        #expect(try bare.addresses(environment: "env:1") == [BrokerAddress(host: "env", port: 1)])
-        #expect(throws: ValidationError.self) { try bare.addresses(environment: "env:x") }
-        let given = try self.parse(TopicListCommand.self, "topic", "list", "-b", "opt:2").connection
-        #expect(try given.addresses(environment: "env:1") == [BrokerAddress(host: "opt", port: 2)])
     }
 
     @Test("TLS and the login come from options, the secrets from the environment")
@@ -63,7 +53,7 @@ import Testing
         login.sasl = .scramSHA256
         let known = [SecurityOptions.userVariable: "alice", SecurityOptions.passwordVariable: "wonderland"]
         #expect(try login.security { known[$0] }.description == "SASL_PLAINTEXT SCRAM-SHA-256 as alice")
-        #expect(throws: ValidationError.self) { try login.security { $0 == SecurityOptions.userVariable ? "a" : nil } }
+        #expect(throws: CommandFailure.self) { try login.security { $0 == SecurityOptions.userVariable ? "a" : nil } }
     }
 
     @Test("what is not understood ends with 64")
@@ -91,6 +81,26 @@ import Testing
         #expect(self.exitCode("consume", "t", "--group", "g", "--from", "7") == 64)
         #expect(self.exitCode("consume", "t", "u", "--group", "g", "--regex") == 64)
         #expect(self.exitCode("nonsense") == 64)
+        #expect(self.exitCode("topic", "list", "-o", "yaml") == 64)
+        #expect(self.exitCode("topic", "list", "--color", "sometimes") == 64)
+        #expect(self.exitCode("topic", "list", "--regex", "(") == 64)
+        #expect(self.exitCode("topic", "list", "--user", "") == 64)
+        #expect(self.exitCode("group", "describe", "--regex", "[") == 64)
+        #expect(self.exitCode("config", "list") == 64)
+        #expect(self.exitCode("config", "list", "--broker", "one") == 64)
+        #expect(self.exitCode("config", "set", "--topic", "t") == 64)
+        #expect(self.exitCode("config", "set", "--topic", "t", "novalue") == 64)
+        #expect(self.exitCode("config", "describe", "--topic", "t") == 64)
+        #expect(self.exitCode("context", "add", "prod") == 64)
+        #expect(self.exitCode("context", "add", "a b", "-b", "k:1") == 64)
+        #expect(self.exitCode("context", "add", "prod", "-b", "k:port") == 64)
+        #expect(self.exitCode("context", "add", "prod", "-b", "k", "--user", "u") == 64)
+        #expect(
+            self.exitCode(
+                "context", "add", "p", "-b", "k", "--sasl", "plain", "--password-stdin", "--password-file", "f") == 64)
+        #expect(self.exitCode("context", "use") == 64)
+        #expect(self.exitCode("context", "use", "prod", "--none") == 64)
+        #expect(self.exitCode("completion", "tcsh") == 64)
     }
 
     @Test("produce takes its options")

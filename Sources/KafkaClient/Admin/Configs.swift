@@ -66,10 +66,20 @@ public struct ConfigDescription: Sendable {
         /// Set by nobody.
         public static let defaultConfig = Source(rawValue: 5)
 
+        /// Set for how much a broker logs (KIP-412).
+        public static let brokerLogger = Source(rawValue: 6)
+        /// Set for what clients report (KIP-714).
+        public static let clientMetrics = Source(rawValue: 7)
+        /// Set for this group (KIP-848).
+        public static let group = Source(rawValue: 8)
+
         /// In words, for people.
         public var name: String {
             switch self {
             case .topic: "topic"
+            case .brokerLogger: "broker logger"
+            case .clientMetrics: "client metrics"
+            case .group: "group"
             case .dynamicBroker: "broker, dynamic"
             case .dynamicDefaultBroker: "all brokers, dynamic"
             case .staticBroker: "broker, static"

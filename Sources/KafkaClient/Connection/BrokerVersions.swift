@@ -20,6 +20,9 @@ public struct BrokerVersions: Sendable {
         }
     }
 
+    /// Everything that is served, by API; also APIs that this library does not know.
+    public var all: [APIKey: ClosedRange<Int16>] { self.ranges }
+
     /// The versions served of an API, nil when it is not served at all.
     public subscript(_ api: APIKey) -> ClosedRange<Int16>? { self.ranges[api] }
 

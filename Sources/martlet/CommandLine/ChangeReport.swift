@@ -7,11 +7,15 @@ import KafkaWire
 /// What became of one topic or group that was to be changed.
 struct ItemChange {
     var name: String
+    /// What it is, where a command changes several kinds of things.
+    var kind: String?
     /// One word: created, exists, deleted, missing, altered, failed.
     var outcome: String
     var details = ""
     var topicID: String?
     var error: KafkaClientError?
+
+    var text: String { [self.kind, self.name].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
 /// What became of several topics or groups: successes on the standard output, failures on the standard error.
@@ -25,7 +29,7 @@ struct ChangeReport {
         try format.print(
             lines: { terminal in
                 self.changes.filter { $0.error == nil }.map { change in
-                    "\(change.name) \(terminal.styled(change.outcome, .good))"
+                    "\(change.text) \(terminal.styled(change.outcome, .good))"
                         + (change.details.isEmpty ? "" : ": \(change.details)")
                 }
             },
@@ -41,6 +45,10 @@ struct ChangeReport {
                 json.object { json in
                     json.name("name")
                     json.string(change.name)
+                    if let kind = change.kind {
+                        json.name("resource")
+                        json.string(kind)
+                    }
                     json.name("outcome")
                     json.string(change.outcome)
                     if let id = change.topicID {

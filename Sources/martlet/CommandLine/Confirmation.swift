@@ -16,6 +16,13 @@ struct Confirmation: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Do not ask.")
     var yes = false
 
+    /// Throws `ValidationError` for patterns when nobody can be asked whether they mean what they should.
+    func check(_ matching: MatchingOptions, _ names: [String]) throws {
+        guard self.yes || isatty(STDIN_FILENO) == 1 || !matching.isOpen(names) else {
+            throw ValidationError("A pattern may fit more than is meant: add --yes where nobody can be asked.")
+        }
+    }
+
     /// Asks on a terminal, unless answered in advance. Throws `CommandFailure` unless the answer is yes.
     func ask(_ question: String) throws {
         guard !self.yes, isatty(STDIN_FILENO) == 1 else { return }

@@ -4,27 +4,29 @@
 import ArgumentParser
 import KafkaClient
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
-
 /// How a command finds the cluster: the same for all commands but `serve`.
 struct ConnectionOptions: ParsableArguments {
     /// The environment variable that stands in for `--bootstrap`.
     static let environmentVariable = "MARTLET_BOOTSTRAP"
     static let defaultBootstrap = "localhost:9092"
+    /// No connection may take longer to be made, in seconds, whatever `--timeout` says: there may be other brokers.
+    static let connectSecondsMax = 10.0
 
     @Option(
-        name: [.customShort("b"), .customLong("bootstrap")],
+        name: [.customShort("b"), .customLong("bootstrap"), .customLong("bootstrap-server")],
         help: ArgumentHelp(
             "Brokers to ask first, separated by commas; one that answers is enough."
-                + " (default: $\(Self.environmentVariable), or \(Self.defaultBootstrap))",
+                + " (default: $\(Self.environmentVariable), the context, or \(Self.defaultBootstrap))",
             valueName: "host:port"))
     var bootstrap: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The cluster and login that `martlet context add` has saved under this name."
+                + " (default: $\(ConnectionTarget.contextVariable), or the current one)", valueName: "name"),
+        completion: .contextNames)
+    var context: String?
 
     @Option(
         name: .customLong("timeout"),
@@ -41,59 +43,106 @@ struct ConnectionOptions: ParsableArguments {
 
     @OptionGroup var security: SecurityOptions
 
-    mutating func validate() throws {
-        _ = try self.addresses()
+    func validate() throws {
+        if let bootstrap = self.bootstrap, BrokerAddress.list(bootstrap) == nil {
+            throw ValidationError(
+                "--bootstrap takes host:port, or several separated by commas, and not '\(bootstrap)'.")
+        }
         guard self.timeout > 0, self.timeout <= 86_400 else {
             throw ValidationError("--timeout takes seconds, more than 0 and at most 86400.")
         }
     }
 
-    func addresses(environment: String? = Self.environment) throws -> [BrokerAddress] {
-        let text = self.bootstrap ?? environment ?? Self.defaultBootstrap
-        guard let addresses = BrokerAddress.list(text) else {
-            let origin = self.bootstrap == nil ? "$\(Self.environmentVariable)" : "--bootstrap"
-            throw ValidationError("\(origin) takes host:port, or several separated by commas, and not '\(text)'.")
-        }
-        return addresses
+    /// What options, environment and contexts come to. Throws `CommandFailure`.
+    func target(
+        environment: (String) -> String? = SecurityOptions.environment,
+        book: () throws -> ContextBook = Self.savedContexts
+    ) throws -> ConnectionTarget {
+        try ConnectionTarget.resolve(
+            bootstrap: self.bootstrap, context: self.context, options: self.security.settings,
+            environment: environment, book: book)
     }
 
-    static var environment: String? {
-        getenv(Self.environmentVariable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    /// Empty where there is no place for contexts.
+    static func savedContexts() throws -> ContextBook {
+        guard let file = ContextFile() else { return ContextBook() }
+        let book = try file.load()
+        for warning in file.warnings(about: book) { StandardError.print("warning: \(warning)") }
+        return book
+    }
+
+    /// Where the brokers are.
+    func addresses() throws -> [BrokerAddress] { try self.target().addresses }
+
+    /// How the client of a target is configured.
+    func configuration(_ target: ConnectionTarget) -> KafkaClusterConfiguration {
+        var configuration = KafkaClusterConfiguration(bootstrap: target.addresses, security: target.security)
+        configuration.connection.requestTimeout = .seconds(self.timeout)
+        configuration.connection.connectTimeout = .seconds(min(self.timeout, Self.connectSecondsMax))
+        return configuration
     }
 
     /// Runs `body`, a question that has an answer, and gives up after `timeout`: retries, other brokers and all.
     func ask<Result: Sendable>(
         _ body: @escaping @Sendable (KafkaCluster) async throws -> Result
     ) async throws -> Result {
-        let limit = Duration.seconds(self.timeout)
-        return try await withThrowingTaskGroup(of: Result.self) { tasks in
-            tasks.addTask { try await self.withCluster(body) }
-            tasks.addTask {
-                try await Task.sleep(for: limit + Self.grace)
-                throw KafkaClientError(
-                    .timedOut,
-                    "\(try self.addresses().map(\.description).joined(separator: ", ")) did not answer"
-                        + " everything within \(limit.shortText)")
-            }
-            defer { tasks.cancelAll() }
-            guard let first = try await tasks.next() else { throw CancellationError() }
-            return first
+        let target = try self.target()
+        return try await self.inTime(target) { try await self.withCluster(target, body) }
+    }
+
+    /// Runs `body` with the cluster, whose connections end with it, for as long as it likes; but the cluster has to give
+    /// a sign of life within `timeout` first. `patience` is how often a cluster that was reached before is tried again,
+    /// about once a second.
+    func withCluster<Result: Sendable>(
+        patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
+    ) async throws -> Result {
+        let target = try self.target()
+        return try await self.withCluster(target, patience: patience) { cluster in
+            _ = try await self.inTime(target) { try await cluster.describeCluster() }
+            return try await body(cluster)
+        }
+    }
+
+    private func withCluster<Result: Sendable>(
+        _ target: ConnectionTarget, patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
+    ) async throws -> Result {
+        var configuration = self.configuration(target)
+        if let patience { configuration.retry.attemptsMax = patience }
+        do {
+            return try await KafkaCluster.withCluster(configuration, body)
+        } catch let error as KafkaClientError {
+            throw ConnectionFailure(error: error, target: target)
         }
     }
 
     /// What a single request that is late gets to say so itself: its error knows more.
     private static let grace = Duration.milliseconds(200)
 
-    /// Runs `body` with the cluster, whose connections end with it. `patience` is how often a cluster that was reached
-    /// before is tried again, about once a second.
-    func withCluster<Result: Sendable>(
-        patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
+    /// Runs `body` and throws `timedOut` when it takes longer than `timeout`.
+    private func inTime<Result: Sendable>(
+        _ target: ConnectionTarget, _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        var configuration = KafkaClusterConfiguration(
-            bootstrap: try self.addresses(), security: try self.security.security())
-        configuration.connection.requestTimeout = .seconds(self.timeout)
-        configuration.connection.connectTimeout = .seconds(min(self.timeout, 10))
-        if let patience { configuration.retry.attemptsMax = patience }
-        return try await KafkaCluster.withCluster(configuration, body)
+        let limit = Duration.seconds(self.timeout)
+        return try await withThrowingTaskGroup(of: Result.self) { tasks in
+            tasks.addTask(operation: body)
+            tasks.addTask {
+                try await Task.sleep(for: limit + Self.grace)
+                let addresses = target.addresses.map(\.description).joined(separator: ", ")
+                let error = KafkaClientError(
+                    .timedOut, "the cluster at \(addresses) did not answer everything within \(limit.shortText)")
+                throw ConnectionFailure(error: error, target: target)
+            }
+            defer { tasks.cancelAll() }
+            guard let first = try await tasks.next() else { throw CancellationError() }
+            return first
+        }
     }
+}
+
+/// An error of the client, with what the command line knows about the cluster that it happened with.
+struct ConnectionFailure: CommandLineFailure {
+    var error: KafkaClientError
+    var target: ConnectionTarget
+
+    func report() -> FailureReport { self.error.report(target: self.target) }
 }

@@ -12,17 +12,9 @@ import Musl
 import Darwin
 #endif
 
-/// How a command encrypts its connections, and logs in. Passwords come by the environment, where other users of the
-/// machine do not see them.
+/// How a command encrypts its connections, and logs in. Passwords come by files or the environment, where other users of
+/// the machine do not see them as they see the command line.
 struct SecurityOptions: ParsableArguments {
-    enum Mechanism: String, CaseIterable, ExpressibleByArgument {
-        case plain
-        case scramSHA256 = "scram-sha-256"
-        case scramSHA512 = "scram-sha-512"
-
-        init?(argument: String) { self.init(rawValue: argument.lowercased()) }
-    }
-
     static let userVariable = "MARTLET_SASL_USER"
     static let passwordVariable = "MARTLET_SASL_PASSWORD"
 
@@ -31,17 +23,19 @@ struct SecurityOptions: ParsableArguments {
 
     @Option(
         name: .customLong("tls-ca"),
-        help: ArgumentHelp("Trust these certificate authorities (PEM) alone. Implies --tls.", valueName: "file"))
+        help: ArgumentHelp("Trust these certificate authorities (PEM) alone. Implies --tls.", valueName: "file"),
+        completion: .file())
     var tlsCA: String?
 
     @Option(
         name: .customLong("tls-cert"),
-        help: ArgumentHelp("Show this certificate (PEM) to brokers, with --tls-key. Implies --tls.", valueName: "file"))
+        help: ArgumentHelp("Show this certificate (PEM) to brokers, with --tls-key. Implies --tls.", valueName: "file"),
+        completion: .file())
     var tlsCertificate: String?
 
     @Option(
         name: .customLong("tls-key"),
-        help: ArgumentHelp("The private key (PEM) of --tls-cert.", valueName: "file"))
+        help: ArgumentHelp("The private key (PEM) of --tls-cert.", valueName: "file"), completion: .file())
     var tlsKey: String?
 
     @Option(
@@ -52,47 +46,51 @@ struct SecurityOptions: ParsableArguments {
 
     @Option(
         name: .customLong("sasl"),
-        help: ArgumentHelp(
-            "Log in: plain, scram-sha-256 or scram-sha-512. User and password are read from $\(Self.userVariable) and"
-                + " $\(Self.passwordVariable).", valueName: "mechanism"))
-    var sasl: Mechanism?
+        help: ArgumentHelp("Log in: plain, scram-sha-256 or scram-sha-512.", valueName: "mechanism"))
+    var sasl: SecuritySettings.Mechanism?
 
-    mutating func validate() throws {
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The user that --sasl logs in. (default: $\(Self.userVariable))", valueName: "name"))
+    var user: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The file with the user's password. (default: the password is $\(Self.passwordVariable))",
+            valueName: "file"), completion: .file())
+    var passwordFile: String?
+
+    func validate() throws {
         guard (self.tlsCertificate == nil) == (self.tlsKey == nil) else {
             throw ValidationError("--tls-cert and --tls-key belong together.")
         }
-        _ = try self.security()
+        guard self.user != "", self.passwordFile != "" else {
+            throw ValidationError("--user and --password-file must not be empty.")
+        }
     }
 
+    /// What the options say.
+    var settings: SecuritySettings {
+        SecuritySettings(
+            usesTLS: self.usesTLS, tlsCA: self.tlsCA, tlsCertificate: self.tlsCertificate, tlsKey: self.tlsKey,
+            tlsServerName: self.tlsServerName, sasl: self.sasl, user: self.user,
+            password: self.passwordFile.map { .file($0) })
+    }
+
+    /// What the environment says.
+    static func settings(of environment: (String) -> String?) -> SecuritySettings {
+        SecuritySettings(
+            user: environment(Self.userVariable),
+            password: environment(Self.passwordVariable) == nil ? nil : .environment(Self.passwordVariable))
+    }
+
+    /// Security by the options and the environment alone, without a context.
     func security(environment: (String) -> String? = Self.environment) throws -> KafkaSecurity {
-        KafkaSecurity(tls: self.tls, sasl: try self.login(environment))
+        try self.settings.over(Self.settings(of: environment)).security(environment: environment)
     }
 
-    private var tls: KafkaTLSConfiguration? {
-        let isImplied = self.tlsCA != nil || self.tlsCertificate != nil || self.tlsServerName != nil
-        guard self.usesTLS || isImplied else { return nil }
-        var configuration = KafkaTLSConfiguration(serverName: self.tlsServerName)
-        if let path = self.tlsCA { configuration.trustRoots = .only(.file(path)) }
-        if let certificate = self.tlsCertificate, let key = self.tlsKey {
-            configuration.identity = .init(certificateChain: .file(certificate), privateKey: .file(key))
-        }
-        return configuration
-    }
-
-    private func login(_ environment: (String) -> String?) throws -> KafkaSASL? {
-        guard let sasl = self.sasl else { return nil }
-        guard let user = environment(Self.userVariable), let password = environment(Self.passwordVariable) else {
-            throw ValidationError(
-                "--sasl takes the user from $\(Self.userVariable) and the password from $\(Self.passwordVariable);"
-                    + " set both.")
-        }
-        switch sasl {
-        case .plain: return .plain(username: user, password: password)
-        case .scramSHA256: return .scram(.sha256, username: user, password: password)
-        case .scramSHA512: return .scram(.sha512, username: user, password: password)
-        }
-    }
-
+    /// An environment variable; nil when it is empty.
     static func environment(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }

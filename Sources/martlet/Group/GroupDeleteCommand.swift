@@ -12,16 +12,21 @@ struct GroupDeleteCommand: AsyncParsableCommand {
         abstract: "Delete groups and the offsets they have committed.",
         discussion: """
             A group that has members cannot be deleted. On a terminal it asks before it deletes; --yes answers in \
-            advance.
+            advance, and is needed for patterns where nobody can be asked.
+
+            A name may be a pattern with * and ?; with --regex names are regular expressions.
 
             EXAMPLES
               martlet group delete payments
               martlet group delete payments audit --yes --if-exists
+              martlet group delete --regex 'test-[0-9]+'
             """
     )
 
-    @Argument(help: "The groups.")
+    @Argument(help: "The groups.", completion: .names(of: .group))
     var names: [String]
+
+    @OptionGroup var matching: MatchingOptions
 
     @Flag(name: .long, help: "A group that does not exist is no error.")
     var ifExists = false
@@ -30,9 +35,22 @@ struct GroupDeleteCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws {
+        _ = try self.matching.patterns(self.names)
+        try self.confirmation.check(self.matching, self.names)
+    }
+
     func run() async throws {
-        try self.confirmation.ask("Delete \(self.names.joined(separator: ", ")) and the offsets committed there?")
-        let results = try await self.connection.withCluster { try await $0.deleteGroups(self.names) }
+        var names = self.names
+        if self.matching.isOpen(names) {
+            names = try await self.connection.ask { cluster in
+                try await self.matching.names(self.names, of: "group") {
+                    try await cluster.listGroups().map(\.groupID)
+                }
+            }
+        }
+        try self.confirmation.ask("Delete \(names.joined(separator: ", ")) and the offsets committed there?")
+        let results = try await self.connection.ask { [names] in try await $0.deleteGroups(names) }
         let changes = results.map { item in
             switch item.result {
             case .success:

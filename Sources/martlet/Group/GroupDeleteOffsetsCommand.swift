@@ -20,7 +20,7 @@ struct GroupDeleteOffsetsCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The group.")
+    @Argument(help: "The group.", completion: .names(of: .group))
     var group: String
 
     @Option(
@@ -38,10 +38,10 @@ struct GroupDeleteOffsetsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let results = try await self.connection.withCluster { cluster in
-            let partitions = try await self.committed(cluster)
-            try self.confirmation.ask("Delete what \(self.group) has committed for \(partitions.shortText)?")
-            return try await cluster.deleteGroupOffsets(of: self.group, partitions: partitions)
+        let partitions = try await self.connection.ask { try await self.committed($0) }
+        try self.confirmation.ask("Delete what \(self.group) has committed for \(partitions.shortText)?")
+        let results = try await self.connection.ask { cluster in
+            try await cluster.deleteGroupOffsets(of: self.group, partitions: partitions)
         }
         let changes = results.sorted { $0.key < $1.key }.map { partition, result in
             ItemChange(

@@ -24,7 +24,7 @@ struct GroupDescribeCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Groups; without one, all of them.")
+    @Argument(help: "Groups; without one, all of them.", completion: .names(of: .group))
     var names: [String] = []
 
     @OptionGroup var matching: MatchingOptions

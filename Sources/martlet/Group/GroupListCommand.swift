@@ -22,7 +22,8 @@ struct GroupListCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("Only groups that fit one of these.", valueName: "pattern"))
+    @Argument(
+        help: ArgumentHelp("Only groups that fit one of these.", valueName: "pattern"), completion: .names(of: .group))
     var patterns: [String] = []
 
     @OptionGroup var matching: MatchingOptions

@@ -25,7 +25,7 @@ struct GroupResetOffsetsCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The group.")
+    @Argument(help: "The group.", completion: .names(of: .group))
     var group: String
 
     @Option(
@@ -89,7 +89,7 @@ struct GroupResetOffsetsCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let target = self.targets(now: ProcessEnvironment.wallMilliseconds()).first else { return }
-        let (reset, failures) = try await self.connection.withCluster { cluster in
+        let (reset, failures) = try await self.connection.ask { cluster in
             let planner = OffsetResetPlanner(
                 cluster: cluster, groupID: self.group, selections: self.allTopics ? nil : self.topic, target: target)
             let reset = try await planner.plan()

@@ -55,7 +55,7 @@ struct TopicCreateCommand: AsyncParsableCommand {
             topic.configs = configs
             return topic
         }
-        let results = try await self.connection.withCluster { try await $0.createTopics(topics) }
+        let results = try await self.connection.ask { try await $0.createTopics(topics) }
         try ChangeReport(results.map(self.change)).print(self.format)
     }
 

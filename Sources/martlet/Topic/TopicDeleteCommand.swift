@@ -11,16 +11,22 @@ struct TopicDeleteCommand: AsyncParsableCommand {
         commandName: "delete",
         abstract: "Delete topics and all their records.",
         discussion: """
-            On a terminal it asks before it deletes; --yes answers in advance.
+            On a terminal it asks before it deletes; --yes answers in advance, and is needed for patterns where nobody \
+            can be asked.
+
+            A name may be a pattern with * and ?; with --regex names are regular expressions.
 
             EXAMPLES
               martlet topic delete orders
               martlet topic delete orders payments --yes --if-exists
+              martlet topic delete 'test-*'
             """
     )
 
-    @Argument(help: "The topics.")
+    @Argument(help: "The topics.", completion: .names(of: .topic))
     var names: [String]
+
+    @OptionGroup var matching: MatchingOptions
 
     @Flag(name: .long, help: "A topic that does not exist is no error.")
     var ifExists = false
@@ -29,9 +35,21 @@ struct TopicDeleteCommand: AsyncParsableCommand {
     @OptionGroup var format: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    func validate() throws {
+        _ = try self.matching.patterns(self.names)
+        try self.confirmation.check(self.matching, self.names)
+    }
+
     func run() async throws {
-        try self.confirmation.ask("Delete \(self.names.joined(separator: ", ")) and all records in it?")
-        let results = try await self.connection.withCluster { try await $0.deleteTopics(self.names) }
+        var names = self.names
+        if self.matching.isOpen(names) {
+            names = try await self.connection.ask { cluster in
+                try await self.matching.names(self.names, of: "topic") { try await cluster.listTopics().map(\.name) }
+            }
+        }
+        let them = names.count == 1 ? "it" : "them"
+        try self.confirmation.ask("Delete \(names.joined(separator: ", ")) and all records in \(them)?")
+        let results = try await self.connection.ask { [names] in try await $0.deleteTopics(names) }
         let changes = results.map { item in
             switch item.result {
             case .success:

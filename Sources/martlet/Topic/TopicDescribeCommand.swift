@@ -23,7 +23,7 @@ struct TopicDescribeCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Topics; without one, all that are not the cluster's own.")
+    @Argument(help: "Topics; without one, all that are not the cluster's own.", completion: .names(of: .topic))
     var names: [String] = []
 
     @OptionGroup var matching: MatchingOptions

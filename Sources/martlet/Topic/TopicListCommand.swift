@@ -21,7 +21,8 @@ struct TopicListCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("Only topics that fit one of these.", valueName: "pattern"))
+    @Argument(
+        help: ArgumentHelp("Only topics that fit one of these.", valueName: "pattern"), completion: .names(of: .topic))
     var patterns: [String] = []
 
     @OptionGroup var matching: MatchingOptions

@@ -54,7 +54,8 @@ struct TopicPage {
         return (pages, failures)
     }
 
-    private static func failure(_ topic: TopicDescription) -> KafkaClientError {
+    /// Why a topic cannot be described.
+    static func failure(_ topic: TopicDescription) -> KafkaClientError {
         var error = KafkaClientError(topic.errorCode, subject: topic.name)
         if topic.errorCode == .unknownTopicOrPartition { error.message = "the topic \(topic.name) does not exist" }
         return error
@@ -105,16 +106,11 @@ struct TopicPage {
             lines.append("")
             var table = TextTable([.init("CONFIG"), .init("VALUE"), .init("SET BY")])
             for config in configs {
-                table.append([config.name, Self.text(of: config), config.source.name])
+                table.append([config.name, config.valueText, config.source.name])
             }
             lines += table.lines(indentation: "  ", terminal: terminal)
         }
         return lines
-    }
-
-    private static func text(of config: ConfigDescription) -> String {
-        if config.isSensitive { return "(secret)" }
-        return config.value.map { $0.isEmpty ? "\"\"" : $0 } ?? "-"
     }
 
     private func partitionTable(_ isWide: Bool) -> TextTable {
@@ -168,7 +164,7 @@ struct TopicPage {
             }
             json.name("configs")
             json.array { json in
-                for config in self.shownConfigs(showsDefaults) { Self.write(config, to: &json) }
+                for config in self.shownConfigs(showsDefaults) { config.write(to: &json) }
             }
         }
     }
@@ -189,21 +185,6 @@ struct TopicPage {
             json.integer(self.earliest[partition.index]?.rawValue)
             json.name("latest")
             json.integer(self.latest[partition.index]?.rawValue)
-        }
-    }
-
-    private static func write(_ config: ConfigDescription, to json: inout JSONWriter) {
-        json.object { json in
-            json.name("name")
-            json.string(config.name)
-            json.name("value")
-            json.string(config.value)
-            json.name("source")
-            json.string(config.source.name)
-            json.name("readOnly")
-            json.bool(config.isReadOnly)
-            json.name("sensitive")
-            json.bool(config.isSensitive)
         }
     }
 }
