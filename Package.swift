@@ -264,7 +264,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "martlet", "KafkaTypes", "KafkaWire", "KafkaRecords", "KafkaClient", "CommitLog", nioCore,
+                "martlet", "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "CommitLog",
+                "GroupCoordinator", "SimulatedIO", nioCore,
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
         ),

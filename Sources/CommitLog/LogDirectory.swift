@@ -142,9 +142,7 @@ public final class LogDirectory: Sendable {
 
     /// Reads `meta.properties`; nil in a new directory.
     public func metaProperties() throws(LogError) -> MetaProperties? {
-        let path = self.path + "/" + MetaProperties.fileName
-        guard let text = try SmallFile.readText(path, from: self.fileSystem) else { return nil }
-        return try MetaProperties.parse(text, path: path)
+        try MetaProperties.read(in: self.path, from: self.fileSystem)
     }
 
     /// Writes `meta.properties`, atomically and durably.

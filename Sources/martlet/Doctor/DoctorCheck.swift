@@ -61,18 +61,19 @@ struct DoctorReport: Sendable {
         var lines: [String] = []
         let width = self.checks.reduce(0) { max($0, $1.name.count) }
         for check in self.checks {
-            let outcome = check.outcome.rawValue
-            let padding = String(repeating: " ", count: width - check.name.count)
+            let outcome = Self.padded(check.outcome.rawValue, 4)
             let subject = check.subject.isEmpty ? "" : "\(check.subject): "
-            lines.append(
-                "\(terminal.styled(outcome, check.outcome.style))  \(check.name)\(padding)  \(subject)\(check.seen)")
-            // Below the name, which all outcomes are as long as "warn" for.
-            let indentation = String(repeating: " ", count: outcome.count + 2)
-            if !check.advice.isEmpty { lines.append("\(indentation)next: \(check.advice)") }
+            let name = Self.padded(check.name, width)
+            lines.append("\(terminal.styled(outcome, check.outcome.style))  \(name)  \(subject)\(check.seen)")
+            if !check.advice.isEmpty { lines.append("      next: \(check.advice)") }
         }
         let counts = DoctorCheck.Outcome.allCases.map { "\(self.count($0)) \($0.rawValue)" }
         lines.append("\(self.checks.count) checks: \(counts.joined(separator: ", "))")
         return lines
+    }
+
+    private static func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(width - text.count, 0))
     }
 
     func write(to json: inout JSONWriter) {

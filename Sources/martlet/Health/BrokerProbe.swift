@@ -110,7 +110,7 @@ struct BrokerProbe: Sendable {
             }
         }
         guard let first = missing.first else { return [] }
-        let others = missing.count > 1 ? " and \(missing.count - 1) others have" : " has"
+        let others = missing.count > 1 ? " and \(missing.count - 1) more have" : " has"
         return ["\(first)\(others) no leader"]
     }
 }

@@ -99,6 +99,7 @@ struct LogDumper {
         _ handle: any LogFile, size: Int64, _ file: DumpFile, isOfGroups: Bool
     ) throws {
         var walk = SegmentWalk(file: handle, size: size)
+        var nextOffset = file.baseOffset
         while true {
             let step = try walk.next()
             self.progress.update(self.bytesBefore + walk.position)
@@ -106,6 +107,12 @@ struct LogDumper {
             case .batch(let batch, let position):
                 self.batchCount += 1
                 self.recordCount += Int64(batch.header.recordCount)
+                // The offsets are not under the checksum.
+                if batch.header.baseOffset < nextOffset {
+                    let reason = "the batch begins at offset \(batch.header.baseOffset), and \(nextOffset) is the least"
+                    try self.print(.damage(at: position, reason), file)
+                }
+                nextOffset = max(nextOffset, batch.header.nextOffset)
                 guard self.isWanted(batch.header) else { continue }
                 try self.print(.batch(batch.header, at: position), file)
                 if self.options.showsRecords { try self.dumpRecords(batch, position, file, isOfGroups: isOfGroups) }

@@ -68,7 +68,9 @@ final class ProgressBar: Sendable {
 
     private func draw(_ state: inout State, _ done: Int64) {
         let now = self.start.duration(to: self.clock.now)
-        guard let line = state.progress.update(done, now: now, width: Terminal(descriptor: STDERR_FILENO).width) else { return }
+        guard let line = state.progress.update(done, now: now, width: Terminal(descriptor: STDERR_FILENO).width) else {
+            return
+        }
         state.isShown = true
         StandardError.print("\r\(line)\u{1B}[K", terminator: "")
     }

@@ -39,8 +39,10 @@ struct ProduceSession {
             case .bytes(let bytes):
                 work.noteTime()
                 splitter.append(bytes)
-                while let line = try splitter.nextLine() { try await work.take(line, parser) }
-                work.progress.advance(by: Int64(bytes.readableBytes))
+                while let line = try splitter.nextLine() {
+                    try await work.take(line, parser)
+                    work.progress.advance(by: Int64(line.readableBytes + 1))
+                }
             case .idle:
                 // Nothing else is to be done, and whoever types wants to know what became of the line.
                 try await work.sendAll()
