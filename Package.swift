@@ -150,7 +150,7 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "KafkaClient", nioCore, nioPosix, logging,
+                "KafkaTypes", "KafkaMessages", "KafkaRecords", "KafkaClient", nioCore, nioPosix, logging,
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
                 optional("Yams", "Yams", trait: "Broker"),
             ]
@@ -214,7 +214,7 @@ let package = Package(
         .testTarget(
             name: "LoadGeneratorTests",
             dependencies: [
-                "LoadGenerator", "KafkaClient", "MartletTestKit", nioCore,
+                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", nioCore,
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
             ]
         ),

@@ -35,7 +35,7 @@ struct Martlet: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, TopicCommand.self, ProduceCommand.self, ConsumeCommand.self, GroupCommand.self,
             ConfigCommand.self, ClusterCommand.self, LogCommand.self, HealthCommand.self, DoctorCommand.self,
-            ContextCommand.self, CompletionCommand.self,
+            BenchCommand.self, ContextCommand.self, CompletionCommand.self,
         ]
     )
 

@@ -30,3 +30,21 @@ public struct ProduceHandle: Sendable {
         }
     }
 }
+
+extension ProduceHandle {
+    /// Both records travel in the same batch, and are acknowledged at the same moment.
+    public func sharesBatch(with other: ProduceHandle) -> Bool { self.batch === other.batch }
+
+    /// Calls `body` with how the record ended, as ``metadata`` tells it: once, at the moment that the producer learns of
+    /// it, at once if that was before. It runs on the thread that sends, so it must be short and must not block. For who
+    /// needs the moment, and has no task to spare for each batch.
+    public func whenDone(_ body: @escaping @Sendable (Result<RecordMetadata, KafkaClientError>) -> Void) {
+        let (batch, index, timestamp) = (self.batch, self.index, self.timestamp)
+        batch.whenDone {
+            guard let result = batch.result(of: index, timestamp: timestamp) else {
+                preconditionFailure("a batch tells those who watch it when it is done")
+            }
+            body(result)
+        }
+    }
+}

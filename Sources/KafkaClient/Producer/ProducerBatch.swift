@@ -27,6 +27,7 @@ final class ProducerBatch: Sendable {
         /// Known when the batch is sealed.
         var recordCount: Int32?
         var waiters: [Waiter<Void>] = []
+        var observers: [@Sendable () -> Void] = []
         var isDone: Bool { self.recordCount == self.doneCount }
     }
 
@@ -48,13 +49,15 @@ final class ProducerBatch: Sendable {
 
     /// A piece has ended. True when that was the last one.
     func finish(_ records: Range<Int32>, _ outcome: Outcome) -> Bool {
-        let (isDone, waiters) = self.state.withLock { state -> (Bool, [Waiter<Void>]) in
+        typealias Ending = (isDone: Bool, waiters: [Waiter<Void>], observers: [@Sendable () -> Void])
+        let (isDone, waiters, observers) = self.state.withLock { state -> Ending in
             state.pieces.append(Piece(first: records.lowerBound, outcome: outcome))
             state.doneCount += Int32(records.count)
-            guard state.isDone else { return (false, []) }
-            defer { state.waiters = [] }
-            return (true, state.waiters)
+            guard state.isDone else { return (false, [], []) }
+            defer { (state.waiters, state.observers) = ([], []) }
+            return (true, state.waiters, state.observers)
         }
+        for observer in observers { observer() }
         for waiter in waiters { waiter.settle(.success(())) }
         return isDone
     }
@@ -66,6 +69,15 @@ final class ProducerBatch: Sendable {
             return state.isDone
         }
         if isDone { waiter.settle(.success(())) }
+    }
+
+    /// Calls `body` when the batch is done: at once if it is, otherwise where its end becomes known.
+    func whenDone(_ body: @escaping @Sendable () -> Void) {
+        let isDone = self.state.withLock { state in
+            if !state.isDone { state.observers.append(body) }
+            return state.isDone
+        }
+        if isDone { body() }
     }
 
     /// How the record at `index` ended; nil while the batch is not done.
