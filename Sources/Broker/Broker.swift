@@ -41,6 +41,8 @@ public final class Broker: Sendable {
     let groupLag: GroupLagKeeper
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
+    /// What is counted and measured.
+    public let metrics: BrokerMetrics
     /// Begun with the housekeeping.
     let scrubber: Scrubber
     private let fetchSessions: Mutex<FetchSessionCache>
@@ -69,6 +71,8 @@ public final class Broker: Sendable {
         self.logger = logger
         let config = try Self.applyDynamicConfigs(of: metadata.image, to: config)
         self.currentConfig = Mutex(config)
+        let metrics = BrokerMetrics(eventLoops: config.numNetworkThreads ?? threads.io, clock: clock)
+        self.metrics = metrics
         let path = logs.path
         self.space = DiskSpaceWatch(
             directory: path,
@@ -82,20 +86,23 @@ public final class Broker: Sendable {
             bytesPerSecond: config.logScrubBytesPerSecond,
             intervalMs: config.logScrubIntervalMs
         )
-        self.scrubber = Scrubber(topics: self.topics, clock: clock, logger: logger) { scrubLimits }
+        self.scrubber = Scrubber(
+            topics: self.topics, clock: clock, metrics: metrics.storage, logger: logger
+        ) { scrubLimits }
         self.ioThreads = (0..<threads.io).map {
-            IOThread(index: $0, journal: logs.journal, clock: clock, logger: logger)
+            IOThread(index: $0, journal: logs.journal, clock: clock, metrics: metrics.storage, logger: logger)
         }
         self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
         let space = self.space
-        self.cleaner = LogCleaner(clock: clock, logger: logger) { space.mark }
+        self.cleaner = LogCleaner(clock: clock, metrics: metrics.storage, logger: logger) { space.mark }
         self.groups = GroupCoordinatorService(
             metadata: metadata,
             clock: clock,
             codec: CompressionCodec(rawValue: Int8(clamping: config.offsets.topicCompressionCodec)) ?? .none,
             settings: Self.groupSettings(config, metadata.image.groupConfigs, logger: logger),
+            metrics: metrics,
             logger: logger
         )
         self.groupLag = GroupLagKeeper(broker: self.topics, self.groups, self.readers, clock)

@@ -18,7 +18,9 @@ struct Route: Sendable {
     ///
     /// - Parameter trailingBytesMax: bytes after the message that are put up with, where a client that people use is
     ///   known to send them.
-    static func serving<Handler: APIHandler>(_ handler: Handler.Type, trailingBytesMax: Int = 0) -> Route {
+    static func serving<Handler: APIHandler>(
+        _ handler: Handler.Type, trailingBytesMax: Int = 0
+    ) -> Route where Handler.Request.Response: CarriesErrors {
         Route(
             apiKey: Handler.Request.apiKey,
             servedVersions: Handler.Request.validVersions,
@@ -31,9 +33,14 @@ struct Route: Sendable {
             )
             switch Handler(broker: broker, context: context).answer(request) {
             case .now(let response):
+                broker.metrics.requests.count(response, of: context.apiKey)
                 return .frame(try ResponseFrame(encoding: response, for: context))
             case .later(let future):
-                return .later(future.flatMapThrowing { .frame(try ResponseFrame(encoding: $0, for: context)) })
+                return .later(
+                    future.flatMapThrowing { response in
+                        broker.metrics.requests.count(response, of: context.apiKey)
+                        return .frame(try ResponseFrame(encoding: response, for: context))
+                    })
             }
         }
     }

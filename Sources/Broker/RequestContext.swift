@@ -38,6 +38,8 @@ public final class ConnectionContext: Sendable {
     public let peerHost: String
     /// The loop on which the connection, and everything about it, runs.
     public let eventLoop: any EventLoop
+    /// The set of numbers that requests of this connection are counted in: that of its event loop.
+    public let metricsShard: Int
     /// The contexts for compressed batches, shared by the connections of one event loop.
     let compression: NIOLoopBound<CompressionContexts>
     /// What the requests of this pass over the socket have to write; see `Broker.submitAppends`.
@@ -54,13 +56,16 @@ public final class ConnectionContext: Sendable {
     /// - Parameters:
     ///   - peerHost: the client's address without port; nil when all there is is `peer`.
     ///   - compression: the event loop's contexts for compressed batches; nil for some of its own.
+    ///   - metricsShard: see `BrokerMetrics.shard(of:)`.
     public init(
         advertisedEndpoint: Endpoint,
         peer: String,
         peerHost: String? = nil,
         eventLoop: any EventLoop,
-        compression: NIOLoopBound<CompressionContexts>? = nil
+        compression: NIOLoopBound<CompressionContexts>? = nil,
+        metricsShard: Int = 0
     ) {
+        self.metricsShard = metricsShard
         self.advertisedEndpoint = advertisedEndpoint
         self.peer = peer
         self.peerHost = peerHost ?? peer

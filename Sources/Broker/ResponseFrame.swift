@@ -72,6 +72,16 @@ public struct ResponseFrame: Sendable {
         return parts
     }
 
+    /// Bytes of the answer on the wire.
+    public var byteCount: Int {
+        self.parts.reduce(0) { sum, part in
+            switch part {
+            case .bytes(let buffer): sum + buffer.readableBytes
+            case .slice(let slice): sum + slice.byteCount
+            }
+        }
+    }
+
     /// Bytes of memory that this answer holds until it is sent; log slices hold none.
     public var residentByteCount: Int {
         self.parts.reduce(0) { sum, part in

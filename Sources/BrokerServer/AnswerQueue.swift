@@ -18,11 +18,25 @@ struct AnswerQueue {
         case send(ResponseFrame)
         /// The protocol has no answer to this request.
         case skip
+        /// The connection is closed, for what the client sent.
         case close(reason: String)
+        /// The connection is closed, for what went wrong here.
+        case fail(reason: String)
+    }
+
+    /// A request whose answer is due.
+    struct Due {
+        let answer: Answer
+        let byteCount: Int
+        let timing: RequestTiming
+        /// Where the request is counted; nil for an API that is not served.
+        let api: RequestMetrics.API?
     }
 
     private struct Slot {
         let byteCount: Int
+        let timing: RequestTiming
+        let api: RequestMetrics.API?
         var answer: Answer?
     }
 
@@ -35,8 +49,12 @@ struct AnswerQueue {
     var count: Int { self.slots.count }
 
     /// Takes a place at the end for a request of that size.
-    mutating func reserve(byteCount: Int) -> ID {
-        self.slots.append(Slot(byteCount: byteCount, answer: nil))
+    ///
+    /// - Parameters:
+    ///   - timing: when it came; goes along with it.
+    ///   - api: where it is counted; goes along with it.
+    mutating func reserve(byteCount: Int, _ timing: RequestTiming, _ api: RequestMetrics.API?) -> ID {
+        self.slots.append(Slot(byteCount: byteCount, timing: timing, api: api, answer: nil))
         self.byteCount += byteCount
         return ID(sequence: self.firstSequence + self.slots.count - 1)
     }
@@ -49,12 +67,12 @@ struct AnswerQueue {
     }
 
     /// Takes out the answer at the head; nil when it is not there yet.
-    mutating func takeDue() -> (answer: Answer, byteCount: Int)? {
+    mutating func takeDue() -> Due? {
         guard let slot = self.slots.first, let answer = slot.answer else { return nil }
         self.slots.removeFirst()
         self.firstSequence += 1
         self.byteCount -= slot.byteCount
-        return (answer, slot.byteCount)
+        return Due(answer: answer, byteCount: slot.byteCount, timing: slot.timing, api: slot.api)
     }
 
     /// Forgets everything and returns how many bytes that was.

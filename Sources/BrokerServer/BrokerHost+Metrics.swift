@@ -9,5 +9,6 @@ extension BrokerHost {
     /// not for event loops: it takes some milliseconds with thousands of partitions.
     public func writeMetrics(to page: inout MetricsPage) {
         self.broker.writeMetrics(to: &page)
+        self.server?.writeMetrics(to: &page)
     }
 }

@@ -123,6 +123,9 @@ public final class BrokerHost: Sendable {
         return server.boundAddresses
     }
 
+    /// The sockets; nil before `serve`.
+    var server: BrokerServer? { self.served.withLock { $0?.server } }
+
     /// Stops accepting, lets every connection finish what is under way, and closes it; those that have not finished
     /// after `grace` are closed all the same.
     public func drain(grace: TimeAmount) async {

@@ -21,7 +21,9 @@ public final class BrokerServer: Sendable {
 
     private let group: any EventLoopGroup
     private let channels: [any Channel]
-    private let connections: ConnectionRegistry
+    let connections: ConnectionRegistry
+    let metrics: ConnectionMetrics
+    let budget: RequestBudget
     private let logger: Logger
     /// The addresses that were bound, one per listener, in their order, with the ports the system chose.
     public let boundAddresses: [SocketAddress]
@@ -30,11 +32,15 @@ public final class BrokerServer: Sendable {
         group: any EventLoopGroup,
         channels: [any Channel],
         connections: ConnectionRegistry,
+        metrics: ConnectionMetrics,
+        budget: RequestBudget,
         logger: Logger
     ) {
         self.group = group
         self.channels = channels
         self.connections = connections
+        self.metrics = metrics
+        self.budget = budget
         self.logger = logger
         self.boundAddresses = channels.compactMap(\.localAddress)
     }
@@ -54,9 +60,11 @@ public final class BrokerServer: Sendable {
         var limits = ConnectionLimits(maxFrameSize: options.maxFrameSize, maxIdle: options.maxIdle)
         limits.maxReadAhead = options.readAheadBytes
         let budget = RequestBudget(limit: options.maxQueuedBytes)
+        let metrics = ConnectionMetrics()
         let connections = ConnectionRegistry(
             maxConnections: options.maxConnections,
-            maxConnectionsPerIP: options.maxConnectionsPerIP
+            maxConnectionsPerIP: options.maxConnectionsPerIP,
+            metrics: metrics
         )
         let compression = LoopCompression()
         var channels: [any Channel] = []
@@ -71,6 +79,7 @@ public final class BrokerServer: Sendable {
                             broker: broker,
                             limits: limits,
                             budget: budget,
+                            metrics: metrics,
                             interceptor: interceptor,
                             logger: logger
                         ) { channel in
@@ -79,7 +88,8 @@ public final class BrokerServer: Sendable {
                                 peer: channel.remoteAddress.map { "\($0)" } ?? "unknown",
                                 peerHost: channel.remoteAddress?.ipAddress,
                                 eventLoop: channel.eventLoop,
-                                compression: compression.contexts(of: channel.eventLoop)
+                                compression: compression.contexts(of: channel.eventLoop),
+                                metricsShard: broker.metrics.shard(of: channel.eventLoop)
                             )
                         }
                         try channel.syncOptions?.setOption(.recvAllocator, value: handler.receiveAllocator)
@@ -96,7 +106,9 @@ public final class BrokerServer: Sendable {
                 throw ListenError(listener: listener, cause: error)
             }
         }
-        return BrokerServer(group: group, channels: channels, connections: connections, logger: logger)
+        return BrokerServer(
+            group: group, channels: channels, connections: connections, metrics: metrics, budget: budget,
+            logger: logger)
     }
 
     /// Sockets as the options want them.

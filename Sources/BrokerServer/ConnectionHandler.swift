@@ -6,6 +6,13 @@ import CommitLog
 import KafkaWire
 import Logging
 import NIOCore
+import PrometheusText
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 
 /// Serves one connection: cuts frames, runs requests, and sends the answers in the order of the requests.
 ///
@@ -22,6 +29,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let broker: Broker
     private let limits: ConnectionLimits
     private let budget: RequestBudget
+    private let metrics: ConnectionMetrics
     private let interceptor: (any ConnectionInterceptor)?
     private let makeConnection: (any Channel) -> ConnectionContext
     private let logger: Logger
@@ -40,6 +48,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         broker: Broker,
         limits: ConnectionLimits,
         budget: RequestBudget,
+        metrics: ConnectionMetrics,
         interceptor: (any ConnectionInterceptor)? = nil,
         logger: Logger,
         makeConnection: @escaping (any Channel) -> ConnectionContext
@@ -47,6 +56,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         self.broker = broker
         self.limits = limits
         self.budget = budget
+        self.metrics = metrics
         self.interceptor = interceptor
         self.logger = logger
         self.makeConnection = makeConnection
@@ -62,7 +72,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        if !self.isClosing { self.metrics.closed(self.isDraining ? .stopping : .client) }
         self.isClosing = true
+        self.setReadHeldBack(false)
         self.budget.release(self.answers.removeAll())
         self.giveRoomBack()
         self.connection?.stopWaiting()
@@ -74,7 +86,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         do {
             try self.decoder.receive(self.unwrapInboundIn(data))
         } catch {
-            return self.close(context, reason: "\(error)")
+            return self.close(context, .badRequest, "\(error)")
         }
         self.runFrames(context)
     }
@@ -85,12 +97,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.close(context, reason: "\(error)")
+        self.close(context, Self.isHangUp(error) ? .client : .socketError, "\(error)")
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let idle = event as? IdleStateHandler.IdleStateEvent, idle == .all, self.answers.isEmpty {
-            self.close(context, reason: "idle for longer than connections.max.idle.ms")
+            self.close(context, .idle, "idle for longer than connections.max.idle.ms")
         } else if event is DrainRequest {
             self.drain(context)
         }
@@ -102,7 +114,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if self.mayRead(context), !self.decoder.hasUnread, self.hasRoomForFrame(context) {
             context.read()
         } else {
-            self.isReadHeldBack = true
+            self.setReadHeldBack(true)
         }
     }
 }
@@ -125,13 +137,15 @@ extension ConnectionHandler {
                 self.flushIfDue(context)
             } while self.decoder.hasUnread && self.mayRead(context)
         } catch {
-            self.close(context, reason: "\(error)")
+            self.close(context, .badRequest, "\(error)")
         }
         self.isRunning = false
     }
 
     private func run(_ frame: ByteBuffer, context: ChannelHandlerContext) {
         guard let connection = self.connection else { return }
+        let began = self.broker.metrics.now
+        let api = self.count(frame, connection)
         let outcome: Outcome
         do {
             if let interceptor = self.interceptor {
@@ -141,17 +155,28 @@ extension ConnectionHandler {
                 outcome = try self.broker.handle(frame, on: connection)
             }
         } catch {
-            return self.close(context, reason: "\(error)")
+            return self.close(context, .badRequest, "\(error)")
         }
         let promised = self.room.takePromised()
+        let timing = RequestTiming(began: began, handled: self.broker.metrics.now)
         if case .frame(let frame) = outcome, self.answers.isEmpty {
             self.budget.release(promised)
+            api?.answered(timing, byteCount: frame.byteCount, shard: connection.metricsShard)
             return self.write(frame, context)
         }
-        let id = self.answers.reserve(byteCount: frame.readableBytes)
+        let id = self.answers.reserve(byteCount: frame.readableBytes, timing, api)
         self.budget.take(frame.readableBytes)
         self.budget.release(promised)
         self.settle(outcome, as: id, context)
+    }
+
+    /// Counts a request by its API and version: the first two fields of whatever it is.
+    private func count(_ frame: ByteBuffer, _ connection: ConnectionContext) -> RequestMetrics.API? {
+        guard let key = frame.getInteger(at: frame.readerIndex, as: Int16.self),
+            let version = frame.getInteger(at: frame.readerIndex + 2, as: Int16.self)
+        else { return nil }
+        return self.broker.metrics.requests.began(
+            apiKey: key, version: version, byteCount: frame.readableBytes, shard: connection.metricsShard)
     }
 
     /// Puts an outcome in its place in the queue, now or when it is there.
@@ -175,19 +200,30 @@ extension ConnectionHandler {
         if self.isClosing { return }
         switch result {
         case .success(let outcome): self.settle(outcome, as: id, context)
-        case .failure(let error): self.settle(.close(reason: "a request failed: \(error)"), as: id, context)
+        case .failure(let error):
+            // A mistake of the broker, or its end.
+            self.answers.fill(id, with: .fail(reason: "a request failed: \(error)"))
+            self.sendWhatIsDue(context)
         }
     }
 
     /// Sends the answers at the head of the queue, up to the first that is not there yet.
     private func sendWhatIsDue(_ context: ChannelHandlerContext) {
         var released = 0
+        var now: Int64?
         while !self.isClosing, let due = self.answers.takeDue() {
             released += due.byteCount
+            if let api = due.api {
+                let time = now ?? self.broker.metrics.now
+                now = time
+                api.answered(
+                    due.timing, at: time, byteCount: due.answer.byteCount, shard: self.connection?.metricsShard ?? 0)
+            }
             switch due.answer {
             case .send(let frame): self.write(frame, context)
             case .skip: break
-            case .close(let reason): self.close(context, reason: reason)
+            case .close(let reason): self.close(context, .badRequest, reason)
+            case .fail(let reason): self.close(context, .failedRequest, reason)
             }
         }
         self.budget.release(released)
@@ -228,7 +264,7 @@ extension ConnectionHandler {
             // Keeps the file open until the kernel has taken the bytes.
             sent.futureResult.whenComplete { _ in region.close() }
         } catch {
-            self.close(context, reason: "cannot send records from \(slice): \(error)")
+            self.close(context, .failedRequest, "cannot send records from \(slice): \(error)")
         }
     }
 
@@ -255,7 +291,7 @@ extension ConnectionHandler {
         if self.decoder.hasUnread, self.mayRead(context) { self.runFrames(context) }
         guard self.isReadHeldBack, !self.decoder.hasUnread, self.mayRead(context), self.hasRoomForFrame(context)
         else { return }
-        self.isReadHeldBack = false
+        self.setReadHeldBack(false)
         context.read()
     }
 
@@ -275,14 +311,28 @@ extension ConnectionHandler {
         context.writeAndFlush(self.wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: sent)
         sent.futureResult.whenComplete { _ in
             let (handler, context) = bound.value
-            handler.close(context, reason: nil)
+            handler.close(context, .stopping, nil)
         }
     }
 
+    private func setReadHeldBack(_ isHeldBack: Bool) {
+        if isHeldBack == self.isReadHeldBack { return }
+        self.isReadHeldBack = isHeldBack
+        self.metrics.paused.add(isHeldBack ? 1 : -1)
+        if isHeldBack { self.metrics.pauses.add() }
+    }
+
+    /// The client is gone, or its machine: nothing is wrong here.
+    private static func isHangUp(_ error: any Error) -> Bool {
+        if let error = error as? IOError { return [ECONNRESET, EPIPE, ETIMEDOUT].contains(error.errnoCode) }
+        return error as? ChannelError == .eof
+    }
+
     /// Closes the connection. Answers that are still to come are dropped.
-    private func close(_ context: ChannelHandlerContext, reason: String?) {
+    private func close(_ context: ChannelHandlerContext, _ kind: ConnectionMetrics.Closing, _ reason: String?) {
         if self.isClosing { return }
         self.isClosing = true
+        self.metrics.closed(kind)
         if let reason {
             self.logger.debug(
                 "closing a connection",
@@ -374,7 +424,7 @@ extension ConnectionHandler {
         }
         let received = self.decoder.buffers.partialByteCount
         if self.budget.isWaitedFor, received >= before, received - before < self.limits.minProgress {
-            return self.close(context, reason: "a request stood still while others waited for its memory")
+            return self.close(context, .stalled, "a request stood still while others waited for its memory")
         }
         self.lookAgain(context, after: received)
     }
@@ -382,3 +432,10 @@ extension ConnectionHandler {
 
 /// Sent down the pipeline to let a connection finish what is under way and close.
 struct DrainRequest: Sendable {}
+
+extension AnswerQueue.Answer {
+    /// Bytes that go to the socket.
+    fileprivate var byteCount: Int {
+        if case .send(let frame) = self { frame.byteCount } else { 0 }
+    }
+}

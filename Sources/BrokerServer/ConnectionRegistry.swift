@@ -3,6 +3,7 @@
 
 import Logging
 import NIOCore
+import PrometheusText
 import Synchronization
 
 /// The open connections: how many there may be, and who has to be told when the broker shuts down.
@@ -16,36 +17,55 @@ final class ConnectionRegistry: Sendable {
 
     private let maxConnections: Int
     private let maxConnectionsPerIP: Int
+    private let metrics: ConnectionMetrics
     private let state = Mutex(State())
+    private let complaints: Mutex<LogLimit>
 
-    init(maxConnections: Int, maxConnectionsPerIP: Int) {
+    init(maxConnections: Int, maxConnectionsPerIP: Int, metrics: ConnectionMetrics) {
+        self.metrics = metrics
         self.maxConnections = maxConnections
         self.maxConnectionsPerIP = maxConnectionsPerIP
+        self.complaints = Mutex(LogLimit())
     }
 
     /// Counts a new connection until it closes; false when there are too many, or the broker shuts down.
     func admit(_ channel: any Channel, logger: Logger) -> Bool {
         let ip = channel.remoteAddress?.ipAddress ?? ""
-        let refusal: String? = self.state.withLock { state in
-            if state.isDraining { return "the broker is shutting down" }
-            if state.channels.count >= self.maxConnections {
-                return "max.connections (\(self.maxConnections)) are open"
-            }
+        let refusal: ConnectionMetrics.Refusal? = self.state.withLock { state in
+            if state.isDraining { return .stopping }
+            if state.channels.count >= self.maxConnections { return .maxConnections }
             let count = state.countByIP[ip, default: 0]
-            if count >= self.maxConnectionsPerIP {
-                return "max.connections.per.ip (\(self.maxConnectionsPerIP)) are open"
-            }
+            if count >= self.maxConnectionsPerIP { return .maxConnectionsPerIP }
             state.countByIP[ip] = count + 1
             state.channels[ObjectIdentifier(channel)] = channel
             return nil
         }
         if let refusal {
-            logger.warning("refusing a connection", metadata: ["peer": "\(ip)", "reason": "\(refusal)"])
+            self.metrics.refused(refusal)
+            self.complain(of: refusal, ip, logger)
             return false
         }
+        self.metrics.opened.add()
         let id = ObjectIdentifier(channel)
         channel.closeFuture.whenComplete { _ in self.remove(id, ip: ip) }
         return true
+    }
+
+    /// Connections that are open.
+    var count: Int { self.state.withLock { $0.channels.count } }
+
+    /// Whoever is refused comes again at once, so that not every time is worth a line.
+    private func complain(of refusal: ConnectionMetrics.Refusal, _ ip: String, _ logger: Logger) {
+        guard let left = self.complaints.withLock({ $0.pass(now: .now()) }) else { return }
+        let reason =
+            switch refusal {
+            case .stopping: "the broker is shutting down"
+            case .maxConnections: "max.connections (\(self.maxConnections)) are open"
+            case .maxConnectionsPerIP: "max.connections.per.ip (\(self.maxConnectionsPerIP)) are open"
+            }
+        var metadata: Logger.Metadata = ["peer": "\(ip)", "reason": "\(reason)"]
+        if left > 0 { metadata["not-logged"] = "\(left)" }
+        logger.warning("refusing a connection", metadata: metadata)
     }
 
     private func remove(_ id: ObjectIdentifier, ip: String) {

@@ -43,7 +43,10 @@ final class RequestBudget: Sendable {
     var isWaitedFor: Bool { self.waiterCount.load(ordering: .relaxed) > 0 }
 
     /// Bytes that are counted now.
-    var usedBytes: Int { self.used.load(ordering: .relaxed) }
+    var byteCount: Int { self.used.load(ordering: .relaxed) }
+
+    /// The limit; nil without one.
+    var byteCountMax: Int? { self.limit == .max ? nil : self.limit }
 
     /// Counts a request that is there, whatever the limit.
     func take(_ byteCount: Int) {

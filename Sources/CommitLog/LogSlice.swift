@@ -13,12 +13,18 @@ public struct LogSlice: Sendable {
     public let position: Int64
     /// Bytes; 0 when there is nothing to read.
     public let byteCount: Int
+    /// Records in it, as the headers of its batches say; those that a consumer will skip are counted, too.
+    public let recordCount: Int
     /// The base offset of the first batch, at or before the offset asked for; that offset itself for an empty slice.
     public let startOffset: Int64
     /// The very bytes that were checked, where the read asked for a copy.
     public let copy: ByteBuffer?
 
-    init(file: (any LogFile)?, position: Int64, byteCount: Int, startOffset: Int64, copy: ByteBuffer? = nil) {
+    init(
+        file: (any LogFile)?, position: Int64, byteCount: Int, recordCount: Int = 0, startOffset: Int64,
+        copy: ByteBuffer? = nil
+    ) {
+        self.recordCount = recordCount
         self.file = file
         self.position = position
         self.byteCount = byteCount

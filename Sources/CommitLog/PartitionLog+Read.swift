@@ -274,10 +274,14 @@ extension PartitionLog {
                 to: first.position + Int64(found.byteCount), regionEnd: place.regionEnd,
                 expecting: first.expectedOffset,
                 upperOffset: place.upperOffset, window: window)
+            var recordCount = 0
             if case .batch(let header, _) = try disk({ () throws(FileSystemError) in try scan.next() }),
                 header.baseOffset == first.baseOffset, header.lastOffset == first.lastOffset
             {
-                while case .batch = try disk({ () throws(FileSystemError) in try scan.next() }) {}
+                recordCount = Int(header.recordCount)
+                while case .batch(let header, _) = try disk({ () throws(FileSystemError) in try scan.next() }) {
+                    recordCount += Int(header.recordCount)
+                }
             } else {
                 // The position says that nobody has looked yet how far the damage goes.
                 throw .corrupt(
@@ -294,7 +298,8 @@ extension PartitionLog {
                     try window.bytes(at: first.position, atLeast: byteCount, of: file, end: scan.position)
                 } : nil
             return LogSlice(
-                file: file, position: first.position, byteCount: byteCount, startOffset: first.baseOffset,
+                file: file, position: first.position, byteCount: byteCount, recordCount: recordCount,
+                startOffset: first.baseOffset,
                 copy: bytes.map { ByteBuffer(bytes: $0.prefix(byteCount)) })
         }
     }

@@ -35,9 +35,15 @@ public struct GroupEffects: Sendable {
     public var isEmpty: Bool { self.records.isEmpty && self.answers.isEmpty }
 
     /// Has something told in the log.
-    mutating func note(_ group: String, _ text: String, _ details: [String: String]) {
+    ///
+    /// - Parameter isRebalance: it tells of partitions being shared out anew.
+    mutating func note(
+        _ group: String, _ text: String, isRebalance: Bool = false, _ details: [String: String]
+    ) {
         self.notes.append(
-            GroupNote(group: group.withoutControls, text: text, details: details.mapValues(\.withoutControls)))
+            GroupNote(
+                group: group.withoutControls, text: text, isRebalance: isRebalance,
+                details: details.mapValues(\.withoutControls)))
     }
 
     /// Has a record appended. Whoever calls this replays the record as well.
@@ -55,6 +61,8 @@ public struct GroupNote: Sendable {
     public let group: String
     /// What happened, the same words each time.
     public let text: String
+    /// Partitions are being shared out anew: a rebalance begins, or a new assignment was made.
+    public let isRebalance: Bool
     /// The particulars by name. Texts of clients in them have no control characters.
     public let details: [String: String]
 }

@@ -28,7 +28,7 @@ struct RequestBudgetTests {
         #expect(promised.all.isEmpty && budget.isWaitedFor)
         budget.release(60)
         #expect(promised.all == ["b", "c"])
-        #expect(budget.usedBytes == 70 && !budget.isWaitedFor)
+        #expect(budget.byteCount == 70 && !budget.isWaitedFor)
     }
 
     @Test("a request larger than the whole budget is promised room when nothing else is under way")
@@ -54,7 +54,7 @@ struct RequestBudgetTests {
         #expect(budget.cancel(large))
         #expect(promised.all == ["small"])
         #expect(!budget.cancel(large))
-        #expect(budget.usedBytes == 70)
+        #expect(budget.byteCount == 70)
     }
 
     @Test("without a limit nobody waits")

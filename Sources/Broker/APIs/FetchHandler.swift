@@ -37,6 +37,7 @@ struct FetchHandler: Sendable {
         case .failure(let error):
             var response = FetchResponse()
             response.errorCode = error.errorCode.rawValue
+            self.broker.metrics.requests.count(response, of: .fetch)
             return .frame(try ResponseFrame(encoding: response, for: context))
         case .success(let begun): plan = begun
         }
@@ -78,6 +79,8 @@ struct FetchHandler: Sendable {
             reader: self.broker.fetchReader,
             readers: self.broker.readers,
             clock: self.broker.clock,
+            metrics: self.broker.metrics,
+            shard: self.context.connection.metricsShard,
             promise: promise
         )
         let connection = self.context.connection
@@ -105,6 +108,11 @@ private struct FetchAnswer: Sendable {
             sessionID: self.plan.sessionID,
             isReadCommitted: self.isReadCommitted
         )
+        self.broker.metrics.requests.count(response, of: .fetch)
+        let shard = self.context.connection.metricsShard
+        for partition in named where partition.recordByteCount > 0 {
+            partition.metrics?.fetched(records: partition.recordCount, bytes: partition.recordByteCount, shard: shard)
+        }
         return .frame(try ResponseFrame(encoding: response, for: self.context, slices: slices))
     }
 }

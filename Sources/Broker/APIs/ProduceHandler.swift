@@ -45,17 +45,18 @@ struct ProduceHandler: Sendable {
         )
 
         if pass.accepted.isEmpty {
-            return try Self.outcome(pass.response([]), request.acks, self.context)
+            return try self.outcome(pass.response([]), request.acks)
         }
         let (space, acceptedBytes) = (self.broker.space, pass.acceptedBytes)
         space.accepted(acceptedBytes)
         let promise = self.context.eventLoop.makePromise(of: [AppendTracker.Outcome].self)
         self.submit(pass.accepted, acks: request.acks, promise: promise)
         let acks = request.acks
-        let answered = promise.futureResult.flatMapThrowing { [pass] results in
+        let answered = promise.futureResult.flatMapThrowing { [pass, self] results in
+            pass.count(results, shard: self.context.connection.metricsShard)
             space.settled(acceptedBytes)
             if let full = results.lazy.compactMap(\.noRoom).first { space.writeFailed(full) }
-            return try Self.outcome(pass.response(results), acks, context)
+            return try self.outcome(pass.response(results), acks)
         }
         return .later(answered)
     }
@@ -68,12 +69,15 @@ struct ProduceHandler: Sendable {
     ) {
         let tracker = AppendTracker(count: accepted.count) { promise.succeed($0) }
         let pending = self.context.connection.pendingAppends.value
+        let now = self.broker.metrics.now
         for (index, item) in accepted.enumerated() {
             pending.add(
                 IOThread.Append(
                     partition: item.partition,
                     batch: item.batch,
                     waitsForDisk: acks == -1,
+                    origin: .produce,
+                    queuedAt: now,
                     tracker: tracker,
                     index: index
                 )
@@ -81,12 +85,9 @@ struct ProduceHandler: Sendable {
         }
     }
 
-    private static func outcome(
-        _ response: ProduceResponse,
-        _ acks: Int16,
-        _ context: RequestContext
-    ) throws(WireError) -> Outcome {
-        if acks != 0 { return .frame(try ResponseFrame(encoding: response, for: context)) }
+    private func outcome(_ response: ProduceResponse, _ acks: Int16) throws(WireError) -> Outcome {
+        self.broker.metrics.requests.count(response, of: .produce)
+        if acks != 0 { return .frame(try ResponseFrame(encoding: response, for: self.context)) }
         for topic in response.responses {
             for partition in topic.partitionResponses where partition.errorCode != ErrorCode.none.rawValue {
                 let error = ErrorCode(partition.errorCode)

@@ -14,6 +14,7 @@ struct ProducePass: Sendable {
     struct Accepted: Sendable {
         let partition: Partition
         let batch: PreparedBatch
+        let metrics: TopicMetrics
         /// Where its answer belongs.
         let topicIndex: Int
         let partitionIndex: Int
@@ -52,11 +53,12 @@ struct ProducePass: Sendable {
                 partitionAnswer.baseOffset = -1
                 do throws(Refusal) {
                     if let refusal { throw refusal }
-                    let (partition, batch) = try check.prepare(data, of: topicData)
+                    let (topic, partition, batch) = try check.prepare(data, of: topicData)
                     self.accepted.append(
                         Accepted(
                             partition: partition,
                             batch: batch,
+                            metrics: topic.metrics,
                             topicIndex: topicIndex,
                             partitionIndex: partitionIndex
                         )
@@ -82,6 +84,15 @@ struct ProducePass: Sendable {
             return Refusal(.invalidRequest, "transactions are not supported yet (transactional id '\(id)')")
         }
         return nil
+    }
+
+    /// Counts what was written, by topic.
+    func count(_ results: [AppendTracker.Outcome], shard: Int) {
+        for (item, result) in zip(self.accepted, results) {
+            guard case .success(let appended) = result, !appended.isDuplicate else { continue }
+            let header = item.batch.header
+            item.metrics.produced(records: Int(header.recordCount), bytes: header.sizeInBytes, shard: shard)
+        }
     }
 
     /// The answer, once the appends have come to their results.
@@ -118,7 +129,7 @@ private struct BatchCheck {
     func prepare(
         _ data: ProduceRequest.PartitionProduceData,
         of topicData: ProduceRequest.TopicProduceData
-    ) throws(Refusal) -> (Partition, PreparedBatch) {
+    ) throws(Refusal) -> (ServedTopic, Partition, PreparedBatch) {
         let found = self.topics.partition(name: topicData.name, id: topicData.topicID, index: data.index)
         switch found {
         case .failure(let error):
@@ -137,7 +148,7 @@ private struct BatchCheck {
                 // Producers take it for something that passes, wait and come again.
                 throw Refusal(.kafkaStorageError, "\(partition.topicPartition) takes no records: \(noRoom)")
             }
-            return (partition, try self.prepare(data.records?.buffer, for: partition, of: topic))
+            return (topic, partition, try self.prepare(data.records?.buffer, for: partition, of: topic))
         }
     }
 

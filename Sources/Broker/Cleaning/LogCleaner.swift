@@ -5,6 +5,7 @@ import CommitLog
 import KafkaConfig
 import KafkaTypes
 import Logging
+import PrometheusText
 import Synchronization
 
 /// The thread that compacts logs, one after the other, the dirtiest first. It reads and writes no more bytes per second
@@ -18,6 +19,7 @@ final class LogCleaner: Sendable {
     static let backoffMin: Int64 = 10_000_000
 
     private let clock: BrokerClock
+    private let metrics: StorageMetrics
     private let logger: Logger
     private let reservedBytes: @Sendable () -> Int64
     /// Nothing is ever put in: its closing ends all sleep.
@@ -28,8 +30,11 @@ final class LogCleaner: Sendable {
 
     /// - Parameter reservedBytes: asked before every cleaning: what the file system must have left while both the old
     ///   segments and the new ones are there.
-    init(clock: BrokerClock, logger: Logger, reservedBytes: @escaping @Sendable () -> Int64) {
+    init(
+        clock: BrokerClock, metrics: StorageMetrics, logger: Logger, reservedBytes: @escaping @Sendable () -> Int64
+    ) {
         self.clock = clock
+        self.metrics = metrics
         self.logger = logger
         self.reservedBytes = reservedBytes
     }
@@ -138,6 +143,10 @@ final class LogCleaner: Sendable {
             }
             // Either this one stops, or segments were deleted while they were cleaned: the rest can wait its turn.
             if result.wasStopped { return false }
+            self.metrics.compactions.add()
+            self.metrics.compactedBytesRead.add(Int(clamping: result.bytesRead))
+            self.metrics.compactedBytesWritten.add(Int(clamping: result.bytesWritten))
+            self.metrics.compactedBytesFreed.add(max(0, Int(clamping: result.bytesFreed)))
             self.logger.info(
                 "compacted a log",
                 metadata: [
@@ -168,6 +177,7 @@ final class LogCleaner: Sendable {
     private func report(_ error: LogError, of partition: Partition) {
         // Deleted meanwhile.
         if case .closed = error { return }
+        self.metrics.failedCompactions.add()
         self.logger.error(
             "a log was not compacted; it is tried again in ten minutes",
             metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"])

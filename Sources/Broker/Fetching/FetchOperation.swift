@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import NIOCore
+import PrometheusText
 import Synchronization
 
 /// One fetch that is being answered: reads, and when there is too little, waits until a high watermark moves or its
@@ -39,6 +40,8 @@ final class FetchOperation: HighWatermarkObserver {
     private let reader: FetchReader
     private let readers: WorkerPool
     private let clock: BrokerClock
+    private let metrics: BrokerMetrics
+    private let shard: Int
     private let promise: EventLoopPromise<FetchReader.Result>
     private let state: NIOLoopBoundBox<State>
     /// A wake-up is on its way to the event loop: more need not be sent.
@@ -46,7 +49,9 @@ final class FetchOperation: HighWatermarkObserver {
 
     /// To be called on the event loop of the promise.
     ///
-    /// - Parameter maxWait: how long to wait for `minBytes`; zero or less answers with what there is.
+    /// - Parameters:
+    ///   - maxWait: how long to wait for `minBytes`; zero or less answers with what there is.
+    ///   - shard: of `metrics`.
     init(
         targets: [FetchTarget],
         limits: FetchReader.Limits,
@@ -54,6 +59,8 @@ final class FetchOperation: HighWatermarkObserver {
         reader: FetchReader,
         readers: WorkerPool,
         clock: BrokerClock,
+        metrics: BrokerMetrics,
+        shard: Int,
         promise: EventLoopPromise<FetchReader.Result>
     ) {
         self.targets = targets
@@ -62,6 +69,8 @@ final class FetchOperation: HighWatermarkObserver {
         self.reader = reader
         self.readers = readers
         self.clock = clock
+        self.metrics = metrics
+        self.shard = shard
         self.promise = promise
         let isTimeOver = maxWait <= .nanoseconds(0) || targets.isEmpty
         self.state = NIOLoopBoundBox(State(isTimeOver: isTimeOver), eventLoop: promise.futureResult.eventLoop)
@@ -104,7 +113,13 @@ final class FetchOperation: HighWatermarkObserver {
         if let result = self.reader.readCached(self.targets, limits: self.limits, evenTooLittle: isTimeOver) {
             return self.didRead(result)
         }
+        let queuedAt = self.metrics.now
         let isAccepted = self.readers.submit {
+            let takenAt = self.metrics.now
+            defer {
+                self.metrics.storage.readQueue.record(Int(takenAt &- queuedAt))
+                self.metrics.storage.readDisk.record(Int(self.metrics.now &- takenAt))
+            }
             let result = self.reader.read(self.targets, limits: self.limits, evenTooLittle: isTimeOver)
             self.eventLoop.execute { self.didRead(result) }
         }
@@ -130,6 +145,7 @@ final class FetchOperation: HighWatermarkObserver {
 
     private func observe() {
         self.state.value.isObserving = true
+        self.metrics.waitingFetches.add(1, shard: self.shard)
         self.forEachPartition { $0.addObserver(self) }
         self.state.value.timer = self.clock.schedule(in: self.maxWait, on: self.eventLoop) { self.finishNow() }
     }
@@ -138,7 +154,10 @@ final class FetchOperation: HighWatermarkObserver {
         if case .done = self.state.value.phase { return }
         self.state.value.phase = .done
         self.state.value.timer?.cancel()
-        if self.state.value.isObserving { self.forEachPartition { $0.removeObserver(self) } }
+        if self.state.value.isObserving {
+            self.metrics.waitingFetches.add(-1, shard: self.shard)
+            self.forEachPartition { $0.removeObserver(self) }
+        }
         self.promise.completeWith(result)
     }
 

@@ -113,7 +113,9 @@ struct FetchReader: Sendable {
         let partition: Partition
         switch self.topics.partition(name: key.topic, id: key.topicID, index: key.partition) {
         case .failure(let error): return Finding(FetchedPartition(key: key, errorCode: error.errorCode))
-        case .success((_, let found)): partition = found
+        case .success((let topic, let found)):
+            partition = found
+            fetched.metrics = topic.metrics
         }
         if let error = partition.check(currentLeaderEpoch: target.currentLeaderEpoch) {
             return Finding(FetchedPartition(key: key, errorCode: error))
@@ -171,6 +173,7 @@ struct FetchReader: Sendable {
                 ? try log.checkCached(batches, copyMax: Self.copyLimit)
                 : try log.check(batches, copyMax: Self.copyLimit)
             guard let slice else { return nil }
+            fetched.recordCount = slice.recordCount
             if let copy = slice.copy {
                 fetched.records = .bytes(.buffer(copy))
             } else if !slice.isEmpty {

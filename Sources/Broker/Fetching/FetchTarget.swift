@@ -41,6 +41,10 @@ struct FetchedPartition: Sendable {
     var logStartOffset: Int64 = -1
     var divergence: Divergence?
     var records: Records = .none
+    /// Records in what is sent.
+    var recordCount = 0
+    /// Where they are counted; nil without a topic.
+    var metrics: TopicMetrics?
 
     /// How the records get to the socket.
     enum Records: Sendable {

@@ -16,6 +16,7 @@ final class GroupCoordinatorService: Sendable {
     /// How group records are compressed.
     let codec: CompressionCodec
     let clock: BrokerClock
+    let metrics: BrokerMetrics
     private let metadata: MetadataController
     /// What groups go by; changes with the configs of the broker and of groups.
     private let settings: Mutex<GroupSettings>
@@ -30,8 +31,10 @@ final class GroupCoordinatorService: Sendable {
         clock: BrokerClock,
         codec: CompressionCodec,
         settings: GroupSettings,
+        metrics: BrokerMetrics,
         logger: Logger
     ) {
+        self.metrics = metrics
         self.metadata = metadata
         self.clock = clock
         self.codec = codec

@@ -8,6 +8,7 @@ import KafkaTypes
 import KafkaWire
 import Logging
 import NIOCore
+import PrometheusText
 import Synchronization
 
 /// One shard of groups with what it needs of the world: its partition of `__consumer_offsets`, a lock, and the requests
@@ -204,7 +205,8 @@ final class GroupShardHost: Sendable {
             let tracker = AppendTracker(count: batches.count) { [self] outcomes in self.written(outcomes) }
             let appends = batches.enumerated().map { index, batch in
                 IOThread.Append(
-                    partition: self.partition, batch: batch, waitsForDisk: true, tracker: tracker, index: index)
+                    partition: self.partition, batch: batch, waitsForDisk: true, origin: .groups,
+                    queuedAt: self.service.metrics.now, tracker: tracker, index: index)
             }
             if self.partition.ioThread.append(appends) { return Deliveries() }
             return self.fail(&state, now, "the broker is shutting down")
@@ -318,6 +320,7 @@ final class GroupShardHost: Sendable {
     /// Completes promises, those of one event loop together, and tells the log what happened.
     private func deliver(_ deliveries: Deliveries) {
         for note in deliveries.notes {
+            if note.isRebalance { self.service.metrics.groups.rebalances.add() }
             var metadata: Logger.Metadata = ["group": "\(note.group)"]
             for (name, value) in note.details { metadata[name] = "\(value)" }
             self.service.logger.info("\(note.text)", metadata: metadata)

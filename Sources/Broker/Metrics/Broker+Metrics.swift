@@ -36,12 +36,17 @@ struct ScrapedTopics {
     private(set) var topics: [ServedTopic]
     private(set) var partitions: [ScrapedPartition] = []
     private(set) var partitionCount = 0
+    /// Of all partitions, shown or not.
+    private(set) var underReplicatedCount = 0
     private(set) var omittedTopics = 0
     private(set) var omittedPartitions = 0
 
     init(_ table: TopicTable, _ image: ClusterImage) {
         self.topics = table.all.sorted { $0.name < $1.name }
         self.partitionCount = self.topics.reduce(0) { $0 + $1.partitions.count }
+        self.underReplicatedCount = image.topics.reduce(0) { sum, topic in
+            sum + topic.partitions.count { $0.isr.count < $0.replicas.count }
+        }
         self.omittedTopics = max(0, self.topics.count - MetricLimits.topics)
         self.topics.removeLast(self.omittedTopics)
         self.partitions.reserveCapacity(min(self.partitionCount, MetricLimits.partitions))
@@ -68,6 +73,11 @@ extension Broker {
         let topics = ScrapedTopics(self.topics, image)
         let groups = ScrapedGroups(self.groups, self.groupLags, now: self.clock.wallMilliseconds())
         self.writeExporterMetrics(to: &page, topics, groups, image)
+        self.writeRequestMetrics(to: &page)
+        self.writeTopicMetrics(to: &page, topics)
+        self.writeLogMetrics(to: &page, topics)
+        self.writeStorageMetrics(to: &page)
+        self.writeGroupMetrics(to: &page, groups, topics)
     }
 
     private func writeExporterMetrics(

@@ -14,6 +14,8 @@ struct ScrapedGroups {
     private(set) var omittedGroups = 0
     private(set) var omittedPartitions = 0
     private let now: Int64
+    /// Milliseconds since the lag was looked at; nil before the first look.
+    let lagAgeMs: Int64?
 
     private struct GroupStandingLine {
         let id: String
@@ -25,6 +27,7 @@ struct ScrapedGroups {
     /// - Parameter now: wall-clock milliseconds.
     init(_ service: GroupCoordinatorService, _ lags: GroupLagSnapshot, now: Int64) {
         self.now = now
+        self.lagAgeMs = lags.takenAtMs > 0 ? max(0, now - lags.takenAtMs) : nil
         for host in service.all {
             // Those that are being loaded are shown when they are there.
             guard case .success(let groups) = host.read({ shard, _ in shard.memberCounts() }) else { continue }

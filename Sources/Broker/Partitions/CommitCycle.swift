@@ -5,6 +5,7 @@ import CommitLog
 import KafkaRecords
 import KafkaTypes
 import NIOCore
+import PrometheusText
 
 /// What an IO thread does with the work it took from its queue. Owned by that thread.
 ///
@@ -14,7 +15,11 @@ import NIOCore
 /// - After a failed write or sync nothing of that partition is acknowledged any more; the log fences itself.
 struct CommitCycle {
     private let clock: BrokerClock
+    private let metrics: StorageMetrics
+    private let shard: Int
     private let syncThread: SyncThread
+    /// When this cycle began, in nanoseconds of the monotonic clock.
+    private var beganAt: Int64 = 0
 
     /// Appends gathered for one partition and not yet written.
     private struct Gathered {
@@ -30,16 +35,22 @@ struct CommitCycle {
     /// Cycles in a row in which every append waited for the disk.
     private var waitingCycles = 0
 
-    init(clock: BrokerClock, syncThread: SyncThread) {
+    /// - Parameter shard: of `metrics`.
+    init(clock: BrokerClock, metrics: StorageMetrics, shard: Int, syncThread: SyncThread) {
         self.clock = clock
+        self.metrics = metrics
+        self.shard = shard
         self.syncThread = syncThread
     }
 
     /// Runs one cycle over everything that was queued.
     mutating func run(_ work: CircularBuffer<IOThread.Work>) {
+        self.beganAt = self.clock.monotonicNanoseconds()
         for item in work {
             switch item {
-            case .append(let append):
+            case .append(var append):
+                append.takenAt = self.beganAt
+                self.metrics.queue(of: append.origin).record(Int(self.beganAt &- append.queuedAt), shard: self.shard)
                 let id = ObjectIdentifier(append.partition)
                 if self.gathered[id] == nil {
                     self.gathered[id] = Gathered(partition: append.partition)
@@ -103,10 +114,13 @@ struct CommitCycle {
         )
         let durability = partition.currentDurability
         var waiting = SyncThread.Written(partition: partition, answers: [])
+        var writtenAt: Int64 = 0
         for (append, result) in zip(group.appends, results) {
             if append.waitsForDisk, durability == .everyCommit, case .success(let appended) = result {
                 waiting.answers.append((append, appended))
             } else {
+                if writtenAt == 0 { writtenAt = self.clock.monotonicNanoseconds() }
+                self.metrics.disk(of: append.origin).record(Int(writtenAt &- append.takenAt), shard: self.shard)
                 append.tracker.complete(append.index, result)
             }
         }

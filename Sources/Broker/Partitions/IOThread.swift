@@ -18,6 +18,11 @@ final class IOThread: Sendable {
         let batch: PreparedBatch
         /// True for acks=all: the answer waits until the batch is on stable storage.
         let waitsForDisk: Bool
+        let origin: StorageMetrics.Origin
+        /// When it was handed to the thread, in nanoseconds of the monotonic clock.
+        let queuedAt: Int64
+        /// When the thread took it; nothing before.
+        var takenAt: Int64 = 0
         /// Who is told, and as which of its appends.
         let tracker: AppendTracker
         let index: Int
@@ -33,12 +38,13 @@ final class IOThread: Sendable {
     private let thread: Thread
     private let syncThread: SyncThread
 
-    init(index: Int, journal: Journal, clock: BrokerClock, logger: Logger) {
+    init(index: Int, journal: Journal, clock: BrokerClock, metrics: StorageMetrics, logger: Logger) {
         let queue = self.queue
-        let syncThread = SyncThread(index: index, journal: journal, logger: logger)
+        let syncThread = SyncThread(
+            index: index, journal: journal, clock: clock, metrics: metrics, logger: logger)
         self.syncThread = syncThread
         self.thread = Thread(name: "martlet-io-\(index)") {
-            var cycle = CommitCycle(clock: clock, syncThread: syncThread)
+            var cycle = CommitCycle(clock: clock, metrics: metrics, shard: index, syncThread: syncThread)
             while true {
                 let work = queue.takeAll()
                 if work.isEmpty { return }
@@ -78,6 +84,9 @@ final class IOThread: Sendable {
         }
         if isAccepted { _ = done.takeFirst() }
     }
+
+    /// What waits to be taken: by this thread, and by the one that syncs.
+    var queueLengths: (writes: Int, syncs: Int) { (self.queue.count, self.syncThread.queueLength) }
 
     /// Finishes what is queued, then ends both threads and waits for them.
     func close() {

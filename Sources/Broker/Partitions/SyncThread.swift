@@ -4,6 +4,7 @@
 import CommitLog
 import Logging
 import NIOCore
+import PrometheusText
 import Synchronization
 
 /// Makes durable what an IO thread has written, beside it: while this one waits for the disk, the IO thread writes the
@@ -33,14 +34,15 @@ final class SyncThread: Sendable {
 
     private let queue = WorkQueue<Written>()
     private let lane: Lane
-    private let logger: Logger
+    private let reporter: Reporter
     private let thread: Thread
 
-    init(index: Int, journal: Journal, logger: Logger) {
+    init(index: Int, journal: Journal, clock: BrokerClock, metrics: StorageMetrics, logger: Logger) {
         let queue = self.queue
         let lane = Lane(journal)
+        let reporter = Reporter(clock: clock, metrics: metrics, shard: index, logger: logger)
         self.lane = lane
-        self.logger = logger
+        self.reporter = reporter
         self.thread = Thread(name: "martlet-sync-\(index)") {
             while true {
                 var work = queue.takeAll()
@@ -48,7 +50,7 @@ final class SyncThread: Sendable {
                 if !work.contains(where: \.isUrgent) {
                     work.append(contentsOf: queue.takeAll(within: Self.idleSyncDelay))
                 }
-                lane.lane.withLock { Self.commit(work, $0, logger) }
+                lane.lane.withLock { reporter.commit(work, $0) }
             }
         }
     }
@@ -67,18 +69,33 @@ final class SyncThread: Sendable {
     /// Commits one partition on the thread that calls, unless a commit is under way: saves a lonely append the time that
     /// it takes to wake another thread. False when it was left undone.
     func commitHere(_ written: Written) -> Bool {
-        let (logger, work) = (self.logger, CircularBuffer([written]))
-        return self.lane.lane.withLockIfAvailable { Self.commit(work, $0, logger) } != nil
+        let (reporter, work) = (self.reporter, CircularBuffer([written]))
+        return self.lane.lane.withLockIfAvailable { reporter.commit(work, $0) } != nil
     }
+
+    /// Partitions that wait to be synced.
+    var queueLength: Int { self.queue.count }
 
     /// Syncs what is queued, then ends the thread and waits for it.
     func close() {
         self.queue.close()
         self.thread.join()
     }
+}
+
+/// Commits what was written and tells everybody what came of it.
+private struct Reporter: Sendable {
+    let clock: BrokerClock
+    let metrics: StorageMetrics
+    /// Of `metrics`.
+    let shard: Int
+    let logger: Logger
+
+    typealias Written = SyncThread.Written
 
     /// One commit cycle: several entries of one partition share its commit.
-    private static func commit(_ work: CircularBuffer<Written>, _ lane: JournalLane, _ logger: Logger) {
+    func commit(_ work: CircularBuffer<Written>, _ lane: JournalLane) {
+        let began = self.clock.monotonicNanoseconds()
         var places: [ObjectIdentifier: Int] = [:]
         var cycle: [Written] = []
         for item in work {
@@ -90,10 +107,12 @@ final class SyncThread: Sendable {
                 cycle.append(item)
             }
         }
-        lane.commit(cycle.map(\.partition.log)) { index, outcome in Self.report(cycle[index], outcome, logger) }
+        let done = lane.commit(cycle.map(\.partition.log)) { index, outcome in self.report(cycle[index], outcome) }
+        self.metrics.committed(
+            journaled: done.journaled, synced: done.synced, nanoseconds: self.clock.monotonicNanoseconds() &- began)
     }
 
-    private static func report(_ item: Written, _ outcome: Result<Void, LogError>, _ logger: Logger) {
+    private func report(_ item: Written, _ outcome: Result<Void, LogError>) {
         let partition = item.partition
         switch outcome {
         case .success:
@@ -102,12 +121,15 @@ final class SyncThread: Sendable {
             // Deleted meanwhile; whoever waits is told so.
             break
         case .failure(let error):
-            logger.error(
+            self.logger.error(
                 "sync of a partition's log failed; it takes no more records until the broker restarts",
                 metadata: ["partition": "\(partition.topicPartition)", "error": "\(error)"]
             )
         }
+        if item.answers.isEmpty { return }
+        let now = self.clock.monotonicNanoseconds()
         for (append, result) in item.answers {
+            self.metrics.disk(of: append.origin).record(Int(now &- append.takenAt), shard: self.shard)
             append.tracker.complete(append.index, outcome.map { result }.mapError { .storage($0) })
         }
     }

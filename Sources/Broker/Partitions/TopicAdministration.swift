@@ -345,7 +345,8 @@ extension Broker {
             id: topic.id,
             config: config,
             validator: BatchValidator(config.validatorConfig(maxInflatedBytes: self.config.socketRequestMaxBytes)),
-            partitions: partitions
+            partitions: partitions,
+            metrics: self.topics.topic(id: topic.id)?.metrics ?? self.metrics.makeTopic()
         )
     }
 

@@ -20,8 +20,14 @@ final class ServedTopic: Sendable {
     let isInternal: Bool
     /// By index, from 0, without gaps.
     let partitions: [Partition]
+    /// What is counted of it. Goes over to what replaces this.
+    let metrics: TopicMetrics
 
-    init(name: String, id: TopicID, config: TopicConfig, validator: BatchValidator, partitions: [Partition]) {
+    init(
+        name: String, id: TopicID, config: TopicConfig, validator: BatchValidator, partitions: [Partition],
+        metrics: TopicMetrics
+    ) {
+        self.metrics = metrics
         self.name = name
         self.id = id
         self.config = config

@@ -4,6 +4,7 @@
 import CommitLog
 import KafkaTypes
 import Logging
+import PrometheusText
 import Synchronization
 
 /// Reads sealed segments slowly, one after another, so that bytes that rotted on disk are found while there may still
@@ -26,6 +27,7 @@ final class Scrubber: Sendable {
 
     private let topics: TopicTable
     private let clock: BrokerClock
+    private let metrics: StorageMetrics
     private let logger: Logger
     private let limits: @Sendable () -> ScrubSchedule.Limits
     private let state = Mutex(State())
@@ -34,10 +36,12 @@ final class Scrubber: Sendable {
     private let isStopped = Atomic(false)
 
     init(
-        topics: TopicTable, clock: BrokerClock, logger: Logger, limits: @escaping @Sendable () -> ScrubSchedule.Limits
+        topics: TopicTable, clock: BrokerClock, metrics: StorageMetrics, logger: Logger,
+        limits: @escaping @Sendable () -> ScrubSchedule.Limits
     ) {
         self.topics = topics
         self.clock = clock
+        self.metrics = metrics
         self.logger = logger
         self.limits = limits
     }
@@ -79,11 +83,13 @@ final class Scrubber: Sendable {
             }
             guard let target = state.current?.target, var scrub = state.current?.scrub else { return 0 }
             if let byteCount = self.advance(&scrub, target) {
+                self.metrics.scrubbedBytes.add(Int(clamping: byteCount))
                 state.current = (target, scrub)
                 return state.schedule.pause(
                     after: byteCount, limits: limits, now: self.clock.monotonicNanoseconds())
             }
             state.current = nil
+            self.metrics.scrubbedSegments.add()
             state.schedule.finished(target, limits: limits, now: now)
             return 0
         }

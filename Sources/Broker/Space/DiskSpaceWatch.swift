@@ -40,6 +40,9 @@ final class DiskSpaceWatch: Sendable {
     /// When `left` falls below it, it is time for a look.
     private let wakeBelow = Atomic<Int64>(.min)
     private let inFlight = Atomic<Int64>(0)
+    private let closings = Atomic<Int>(0)
+    /// The reserve as of the last look: asking it may take as long as a change of it.
+    private let reserveByteCount = Atomic<Int64>(0)
     private let wakes = WorkQueue<Wake>()
     private let thread = Mutex<Thread?>(nil)
 
@@ -70,6 +73,28 @@ final class DiskSpaceWatch: Sendable {
 
     /// Bytes below which no records are taken; 0 before the first look.
     var mark: Int64 { self.gate.withLock { $0.mark } }
+
+    /// The numbers behind that, as of the last look.
+    struct Figures {
+        /// Bytes of the file system; nil before the first look, or when it does not say.
+        var total: Int64?
+        /// Bytes left, without what the reserve still has to take.
+        var free: Int64?
+        var mark: Int64
+        /// Bytes held back.
+        var reserve: Int64
+        /// How often records began to be refused.
+        var closings: Int
+    }
+
+    var figures: Figures {
+        let reserve = self.reserveByteCount.load(ordering: .relaxed)
+        let closings = self.closings.load(ordering: .relaxed)
+        return self.gate.withLock { gate in
+            Figures(
+                total: gate.last?.total, free: gate.last?.free, mark: gate.mark, reserve: reserve, closings: closings)
+        }
+    }
 
     /// Why they may not.
     var explanation: String { self.gate.withLock { $0.explanation(directory: self.directory) } }
@@ -169,6 +194,7 @@ final class DiskSpaceWatch: Sendable {
                 self.resize(reserve, to: wanted)
                 space = self.source() ?? space
             }
+            self.reserveByteCount.store(reserve.byteCount, ordering: .relaxed)
             missing = max(plan.whole - reserve.byteCount, 0)
         }
         let look = DiskSpaceGate.Look(
@@ -200,6 +226,7 @@ final class DiskSpaceWatch: Sendable {
     private func log(_ change: DiskSpaceGate.Change) {
         switch change {
         case .closed:
+            self.closings.wrappingAdd(1, ordering: .relaxed)
             self.logger.error("no room for records: Produce is refused", metadata: ["reason": "\(self.explanation)"])
         case .opened:
             let free = self.gate.withLock { $0.last?.free ?? 0 }

@@ -74,6 +74,13 @@ final class WorkQueue<Work: Sendable>: Sendable {
         return true
     }
 
+    /// How much work waits. Takes the lock for a moment.
+    var count: Int {
+        pthread_mutex_lock(&self.storage.pointee.mutex)
+        defer { pthread_mutex_unlock(&self.storage.pointee.mutex) }
+        return self.storage.pointee.work.count
+    }
+
     /// Sleeps until there is work and takes all of it, in order. Empty only when closed and drained.
     func takeAll() -> CircularBuffer<Work> {
         pthread_mutex_lock(&self.storage.pointee.mutex)

@@ -20,6 +20,9 @@ final class WorkerPool: Sendable {
         }
     }
 
+    /// What waits for a thread.
+    var queueLength: Int { self.queue.count }
+
     /// Runs `work` on one of the threads; false when the pool is closed.
     @discardableResult
     func submit(_ work: @escaping @Sendable () -> Void) -> Bool {

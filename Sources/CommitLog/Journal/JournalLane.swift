@@ -41,10 +41,16 @@ public final class JournalLane {
     /// Puts everything that was appended to these logs so far on stable storage, and reports the outcome of each, by its
     /// index in `logs`, as soon as it is known. On success `flushedOffset` is at least what `endOffset` was.
     ///
+    /// Returns how many of the logs went to the journal and how many had their segments synced; the rest had nothing to
+    /// be made durable.
+    ///
     /// A log whose segments cannot be synced is fenced. A journal that fails is not used any more, and the segments are
     /// synced instead: nothing is reported as durable because of a sync that failed. Costs one fdatasync for all logs
     /// that go to the journal, and one for each of the others.
-    public func commit(_ logs: [PartitionLog], _ report: (Int, Result<Void, LogError>) -> Void) {
+    @discardableResult
+    public func commit(
+        _ logs: [PartitionLog], _ report: (Int, Result<Void, LogError>) -> Void
+    ) -> (journaled: Int, synced: Int) {
         var items: [Item] = []
         items.reserveCapacity(logs.count)
         for (index, log) in logs.enumerated() {
@@ -73,6 +79,7 @@ public final class JournalLane {
                 report(item.index, .failure(error))
             }
         }
+        return (chosen.count, others.count)
     }
 
     // MARK: - Room

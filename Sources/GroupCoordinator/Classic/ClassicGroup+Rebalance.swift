@@ -17,7 +17,7 @@ extension ClassicGroup {
     mutating func prepareRebalance(_ reason: String, _ step: inout Step) {
         self.rebalanceReason = String(String.UnicodeScalarView(reason.unicodeScalars.prefix(Self.reasonMax)))
         step.effects.note(
-            self.id, "a rebalance begins",
+            self.id, "a rebalance begins", isRebalance: true,
             ["generation": "\(self.generation)", "members": "\(self.members.count)", "reason": self.rebalanceReason])
         self.refuseSyncs(.rebalanceInProgress, &step)
         self.syncEndsAt = .max

@@ -45,7 +45,7 @@ extension ConsumerGroup {
         }
         self.write(self.targetEpochRecord(self.epoch), &step)
         step.effects.note(
-            self.id, "a new assignment was made",
+            self.id, "a new assignment was made", isRebalance: true,
             [
                 "epoch": "\(self.epoch)", "members": "\(self.members.count)", "topics": "\(self.topics.count)",
                 "assignor": self.assignor(step.settings).name,

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import NIOCore
+
+/// Lets through one line of the log in a while, for what a rude client could bring about as often as it likes. Pure.
+struct LogLimit: Sendable {
+    /// Time between two lines.
+    static let interval = TimeAmount.seconds(10)
+
+    private var next: NIODeadline = .uptimeNanoseconds(0)
+    private var heldBack = 0
+
+    /// Whether a line may be written now: how many were held back since the last one, or nil to hold this back, too.
+    mutating func pass(now: NIODeadline) -> Int? {
+        guard now >= self.next else {
+            self.heldBack += 1
+            return nil
+        }
+        defer { self.heldBack = 0 }
+        self.next = now + Self.interval
+        return self.heldBack
+    }
+}
