@@ -116,7 +116,7 @@ public final class BrokerServer: Sendable {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             // One read per wake-up: the receive buffers are as large as reads have been worth.
             .childChannelOption(.maxMessagesPerRead, value: 1)
         if let bytes = options.sendBufferBytes {
