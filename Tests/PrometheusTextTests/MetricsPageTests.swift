@@ -36,13 +36,13 @@ struct MetricsPageTests {
         #expect(read["x"]?.help == "A \\\\ and\\na line.")
     }
 
-    @Test(
-        "numbers read as what they are, and have no digits that nobody measured",
-        arguments: [
-            (0.1, "0.1"), (1e-9 * 50_000, "5e-05"), (1e-9 * 30_000_000_000, "30.0"), (-2.5, "-2.5"),
-            (.infinity, "+Inf"),
-            (-.infinity, "-Inf"), (.nan, "NaN"), (1e-9 * 2_500_000, "0.0025"), (1.5e300, "1.5e+300"),
-        ])
+    private static let samples: [(value: Double, text: String)] = [
+        (0.1, "0.1"), (1e-9 * 50_000, "5e-05"), (1e-9 * 30_000_000_000, "30.0"), (-2.5, "-2.5"),
+        (.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"), (1e-9 * 2_500_000, "0.0025"),
+        (1.5e300, "1.5e+300"),
+    ]
+
+    @Test("numbers read as what they are, and have no digits that nobody measured", arguments: Self.samples)
     func numbers(value: Double, text: String) throws {
         var page = MetricsPage()
         page.write(MetricFamily("x", .gauge, "X."), value)

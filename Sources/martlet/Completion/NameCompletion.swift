@@ -33,7 +33,7 @@ enum NameCompletion {
         _ words: [String], _ question: @escaping @Sendable (KafkaCluster) async throws -> [String]
     ) async -> [String] {
         guard var options = try? ConnectionOptions.parse(Self.connectionArguments(words)) else { return [] }
-        options.timeout = Self.timeoutSeconds
+        options.givenTimeout = Self.timeoutSeconds
         return (try? await options.ask(question)) ?? []
     }
 

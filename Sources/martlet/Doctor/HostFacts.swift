@@ -43,10 +43,10 @@ struct HostFacts: Sendable {
             facts.openFilesSoft = Int64(clamping: limit.rlim_cur)
             facts.openFilesHard = Int64(clamping: limit.rlim_max)
         }
-        facts.memoryTotal = SmallFile.text("/proc/meminfo").flatMap(Self.memoryTotal)
-        facts.memoryLimit = ControlGroup(read: SmallFile.text).memoryBytes.map { Int64($0) }
+        facts.memoryTotal = KernelFile.text("/proc/meminfo").flatMap(Self.memoryTotal)
+        facts.memoryLimit = ControlGroup(read: KernelFile.text).memoryBytes.map { Int64($0) }
         facts.clock = Self.clockState()
-        facts.mounts = SmallFile.text("/proc/self/mounts") ?? ""
+        facts.mounts = KernelFile.text("/proc/self/mounts") ?? ""
         return facts
     }
 

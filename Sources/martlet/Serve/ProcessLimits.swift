@@ -50,12 +50,12 @@ enum ProcessLimits {
 extension MachineLimits {
     /// What this process may use now. Raises the limit of open files first.
     static func current() -> MachineLimits {
-        let group = ControlGroup(read: SmallFile.text)
+        let group = ControlGroup(read: KernelFile.text)
         let pages = Int(sysconf(Int32(_SC_PHYS_PAGES)))
         let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
         let (installed, overflow) = max(0, pages).multipliedReportingOverflow(by: max(0, pageSize))
         let machine = overflow || installed == 0 ? Int.max : installed
-        let tied = SmallFile.text("/proc/self/status").flatMap { Self.processorsAllowed($0) }
+        let tied = KernelFile.text("/proc/self/status").flatMap { Self.processorsAllowed($0) }
         let processors = Double(min(ProcessEnvironment.processorCount, tied ?? .max))
         return MachineLimits(
             memoryBytes: min(machine, group.memoryBytes ?? machine),

@@ -63,7 +63,7 @@ struct ProcessMetrics: Sendable {
         if let count = Self.openFileCount { page.write(Self.openFiles, count) }
         page.write(Self.maxFiles, ProcessLimits.openFilesMax)
         if let threads = Self.threadCount { page.write(Self.threads, threads) }
-        let group = ControlGroup(read: SmallFile.text)
+        let group = ControlGroup(read: KernelFile.text)
         if let limit = group.memoryBytes { page.write(Self.memoryLimit, limit) }
         if let usage = group.memoryUsedBytes { page.write(Self.memoryUsage, usage) }
         if let processors = group.processors { page.write(Self.cpuLimit, processors) }
@@ -87,11 +87,11 @@ struct ProcessMetrics: Sendable {
     }
 
     private static var threadCount: Int? {
-        let line = SmallFile.text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Threads:") }
+        let line = KernelFile.text("/proc/self/status")?.split(separator: "\n").first { $0.hasPrefix("Threads:") }
         return line.flatMap { Int($0.drop { !$0.isNumber }) }
     }
 
-    private static func words(of path: String) -> [Substring] { SmallFile.text(path)?.split(separator: " ") ?? [] }
+    private static func words(of path: String) -> [Substring] { KernelFile.text(path)?.split(separator: " ") ?? [] }
 
     #if DEBUG
     private static let isOptimized = false

@@ -8,7 +8,7 @@ import Musl
 #endif
 
 /// Small files of /proc and /sys, which are not on a disk.
-enum SmallFile {
+enum KernelFile {
     /// The text of a file, as far as the limit; nil if it cannot be read.
     static func text(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
