@@ -72,6 +72,20 @@ import Testing
         #expect(self.exitCode("produce", "t", "--key", "k", "--key-separator", ":") == 64)
         #expect(self.exitCode("consume", "t", "--from", "yesterday") == 64)
         #expect(self.exitCode("consume", "t", "-n", "0") == 64)
+        #expect(self.exitCode("consume", "t", "--follow", "--until", "end") == 64)
+        #expect(self.exitCode("consume", "t", "--until", "-5") == 64)
+        #expect(self.exitCode("consume", "t", "-f", "%z") == 64)
+        #expect(self.exitCode("consume", "t", "-f", "%s", "-o", "json") == 64)
+        #expect(self.exitCode("consume", "t", "-f", "%s", "--print-key") == 64)
+        #expect(self.exitCode("consume", "t", "--bytes", "base64") == 64)
+        #expect(self.exitCode("consume", "t", "--isolation", "serializable") == 64)
+        #expect(self.exitCode("produce", "t", "--rate", "0") == 64)
+        #expect(self.exitCode("produce", "t", "--timestamp", "yesterday") == 64)
+        #expect(self.exitCode("produce", "t", "--key-separator", ":", "file") == 64)
+        #expect(self.exitCode("log", "dump") == 64)
+        #expect(self.exitCode("log", "dump", "x", "--from", "-1") == 64)
+        #expect(self.exitCode("health", "extra") == 64)
+        #expect(self.exitCode("doctor", "--timeout", "0") == 64)
         #expect(self.exitCode("consume") == 64)
         #expect(self.exitCode("consume", "t", "u") == 64)
         #expect(self.exitCode("consume", "t", "--weight", "5") == 64)
@@ -126,6 +140,7 @@ import Testing
         arguments: [
             ("beginning", StartPosition.beginning), ("end", .end), ("0", .offset(0)), ("1500", .offset(1500)),
             ("-10", .last(10)), ("@1700000000000", .time(1_700_000_000_000)), ("@1970-01-02", .time(86_400_000)),
+            ("-1h", .ago(3_600_000)), ("@-90s", .ago(90_000)), ("-PT1M", .ago(60_000)),
         ])
     func from(text: String, position: StartPosition) throws {
         #expect(try self.parse(ConsumeCommand.self, "consume", "t", "--from", text).from == position)
@@ -163,11 +178,30 @@ import Testing
         "positions that make no sense are refused", arguments: ["", "-", "-0", "--1", "@", "@now", "@-5", "1.5", "x"])
     func badPositions(text: String) { #expect(StartPosition(argument: text) == nil) }
 
+    @Test(
+        "consume ends where --until says",
+        arguments: [
+            ("end", StopPosition.end), ("7", .offset(7)), ("@1970-01-02", .time(86_400_000)),
+            ("-2d", .ago(172_800_000)),
+        ])
+    func until(text: String, position: StopPosition) throws {
+        #expect(try self.parse(ConsumeCommand.self, "consume", "t", "--until", text).until == position)
+    }
+
+    @Test("a length of time that was not given is that of the command")
+    func timeout() throws {
+        #expect(try self.parse(HealthCommand.self, "health").connection.givenTimeout == nil)
+        #expect(try self.parse(HealthCommand.self, "health", "--timeout", "30").connection.givenTimeout == 30)
+        #expect(try self.parse(HealthCommand.self, "health", "--timeout", "500ms").connection.givenTimeout == 0.5)
+        #expect(try self.parse(HealthCommand.self, "health", "--timeout", "0.25").connection.givenTimeout == 0.25)
+        #expect(try self.parse(TopicListCommand.self, "topic", "list").connection.timeout == 30)
+    }
+
     @Test("a backslash and a t are a tab")
     func tab() throws {
         let command = try self.parse(ConsumeCommand.self, "consume", "t", "--print-key", "--key-separator", "\\t")
-        guard case .text(true, false, "\t") = command.printing.format else {
-            Issue.record("the format is \(command.printing.format)")
+        guard case .text(true, false, "\t") = try command.printing.format else {
+            Issue.record("the format is \(try command.printing.format)")
             return
         }
     }

@@ -97,4 +97,22 @@ import Testing
         var records = try #require(try batcher.finishAll().first).batch.records()
         #expect(try records.collect().map(\.timestamp) == [1234, 99])
     }
+
+    @Test("a batch knows the lines that its records come from")
+    func lines() throws {
+        var batcher = ProduceBatcher(self.target(partitions: 2))
+        for line in 1...5 {
+            var record = self.record(1, partition: line.isMultiple(of: 2) ? 1 : 0)
+            record.line = line
+            _ = try batcher.append(record, now: 0)
+        }
+        var batches = try batcher.finishAll()
+        #expect(batches.map(\.lines) == [1...5, 2...4])
+        batches[0].source = "day.jsonl"
+        #expect(batches[0].origin == "3 records of lines 1 to 5 of day.jsonl")
+        var single = self.record(1, partition: 0)
+        single.line = 6
+        _ = try batcher.append(single, now: 0)
+        #expect(try batcher.finishAll().map(\.origin) == ["1 record of line 6"])
+    }
 }

@@ -31,12 +31,21 @@ struct ConnectionOptions: ParsableArguments {
     @Option(
         name: .customLong("timeout"),
         help: ArgumentHelp(
-            "Seconds to wait for a connection, and for each answer. (default: \(Self.defaultTimeout))",
-            valueName: "seconds"))
+            "How long to wait for a connection, and for each answer: seconds, or with a unit, such as 500ms or 2m."
+                + " (default: \(Int(Self.defaultTimeout))s)", valueName: "time"),
+        transform: ConnectionOptions.seconds)
     var givenTimeout: Double?
 
     /// Seconds.
     static let defaultTimeout = 30.0
+
+    private static func seconds(_ argument: String) throws -> Double {
+        if let seconds = Double(argument) { return seconds }
+        guard let milliseconds = TypedDuration.milliseconds(argument) else {
+            throw ValidationError("'\(argument)' is no length of time, such as 2, 0.5, 2s or 500ms.")
+        }
+        return Double(milliseconds) / 1000
+    }
 
     /// Seconds to wait for a connection, and for each answer.
     var timeout: Double { self.givenTimeout ?? Self.defaultTimeout }

@@ -153,7 +153,7 @@ struct ClusterChecks: Sendable {
             let took = start.duration(to: clock.now)
             return DoctorCheck(
                 "name", "\(address)", .ok, found == address.host ? "an address" : "\(found) in \(took.milliseconds2)ms",
-                values: [("milliseconds", took.seconds * 1000)])
+                values: [("microseconds", took.wholeMicroseconds)])
         } catch {
             let reason = (error as? CommandFailure)?.message ?? "the name cannot be resolved here"
             return DoctorCheck(
@@ -211,8 +211,8 @@ struct ClusterChecks: Sendable {
 
     private static func distance(_ visit: Visit, _ subject: String) -> DoctorCheck {
         let values = [
-            ("connectMilliseconds", visit.connectTime.seconds * 1000),
-            ("roundTripMilliseconds", visit.roundTrip.seconds * 1000),
+            ("connectMicroseconds", visit.connectTime.wholeMicroseconds),
+            ("roundTripMicroseconds", visit.roundTrip.wholeMicroseconds),
         ]
         let seen = "connected in \(visit.connectTime.milliseconds2)ms, round trip \(visit.roundTrip.milliseconds2)ms"
         if visit.roundTrip > Self.slowRoundTrip || visit.connectTime > Self.slowConnect {
@@ -318,6 +318,8 @@ struct Visit: Sendable {
 }
 
 extension Duration {
+    fileprivate var wholeMicroseconds: Int64 { Int64((self.seconds * 1e6).rounded()) }
+
     /// Milliseconds with two digits behind the point.
     fileprivate var milliseconds2: String {
         let hundredths = Int64((self.seconds * 100_000).rounded())

@@ -111,12 +111,12 @@ struct DiskProbe {
         let (p50, p99) = (result.percentile(0.5), result.percentile(0.99))
         var seen = "append of 4 KiB with fdatasync \(Self.text(p50)) (p50), \(Self.text(p99)) (p99)"
         var values = [
-            ("appends", Double(result.appendNanoseconds.count)), ("appendP50Milliseconds", Double(p50) / 1e6),
-            ("appendP99Milliseconds", Double(p99) / 1e6),
+            ("appends", Int64(result.appendNanoseconds.count)), ("appendP50Microseconds", p50 / 1000),
+            ("appendP99Microseconds", p99 / 1000),
         ]
         if let rate = result.sequentialRate {
             seen += ", \(Quantity.bytes(rate))/s in one piece"
-            values.append(("sequentialBytesPerSecond", rate))
+            values.append(("sequentialBytesPerSecond", Int64(rate)))
         } else {
             seen += "; too little room to measure more"
         }

@@ -32,11 +32,11 @@ struct DoctorCheck: Sendable {
     /// The next step; empty when there is none to take.
     var advice = ""
     /// For programs: what was measured, by names with their units.
-    var values: [(name: String, value: Double)] = []
+    var values: [(name: String, value: Int64)] = []
 
     init(
         _ name: String, _ subject: String, _ outcome: Outcome, _ seen: String, advice: String = "",
-        values: [(name: String, value: Double)] = []
+        values: [(name: String, value: Int64)] = []
     ) {
         self.name = name
         self.subject = subject
@@ -107,7 +107,7 @@ extension DoctorCheck {
             json.object { json in
                 for (name, value) in self.values {
                     json.name(name)
-                    json.decimal(value)
+                    json.integer(value)
                 }
             }
         }

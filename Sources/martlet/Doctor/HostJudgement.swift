@@ -19,7 +19,7 @@ enum HostJudgement {
         guard let soft = facts.openFilesSoft, let hard = facts.openFilesHard else {
             return DoctorCheck("open-files", "", .skip, "the system does not say")
         }
-        let values = [("soft", Double(soft)), ("hard", Double(hard))]
+        let values = [("soft", soft), ("hard", hard)]
         // The broker raises its own limit as far as it may.
         let seen = hard == .max ? "no limit" : "a process may open \(hard) files"
         if hard < Self.openFilesMin {
@@ -42,7 +42,7 @@ enum HostJudgement {
         guard let limit else { return DoctorCheck("memory", "", .skip, "the system does not say") }
         let origin = facts.memoryLimit == nil ? "of the machine" : "allowed by the control group"
         let seen = "\(Quantity.bytes(limit)) \(origin)"
-        let values = [("bytes", Double(limit))]
+        let values = [("bytes", limit)]
         guard limit >= Self.memoryMin else {
             return DoctorCheck(
                 "memory", "", .warn,
@@ -56,7 +56,7 @@ enum HostJudgement {
         guard let clock = facts.clock else {
             return DoctorCheck("clock", "", .skip, "the system does not say whether its clock is kept right")
         }
-        let values = [("errorMaxMicroseconds", Double(clock.errorMaxMicroseconds))]
+        let values = [("errorMaxMicroseconds", clock.errorMaxMicroseconds)]
         let bound =
             "by the kernel's estimate at most \(Duration.microseconds(clock.errorMaxMicroseconds).shortText) off"
         if !clock.isSynchronized {
@@ -81,7 +81,7 @@ enum HostJudgement {
 
     static func freeSpace(directory: String, total: Int64, usable: Int64, configuredMark: Int64?) -> DoctorCheck {
         let mark = self.freeMark(configured: configuredMark, total: total)
-        let values = [("usableBytes", Double(usable)), ("totalBytes", Double(total)), ("minFreeBytes", Double(mark))]
+        let values = [("usableBytes", usable), ("totalBytes", total), ("minFreeBytes", mark)]
         let seen =
             "\(Quantity.bytes(usable)) free of \(Quantity.bytes(total)), log.dir.min.free.bytes is"
             + " \(Quantity.bytes(mark))"

@@ -70,13 +70,6 @@ struct JSONWriter {
         if let value { self.integer(value) } else { self.null() }
     }
 
-    /// A number with a fraction; null for what is none.
-    mutating func decimal(_ value: Double) {
-        guard value.isFinite else { return self.null() }
-        self.beginValue()
-        self.buffer.writeString(value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)")
-    }
-
     mutating func string(_ value: String) {
         self.beginValue()
         var value = value
