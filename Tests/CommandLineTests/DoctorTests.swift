@@ -74,16 +74,8 @@ import Testing
         #expect(HostJudgement.freeMark(configured: 7, total: 1 << 40) == 7)
     }
 
-    @Test("the memory of a control group is the least of those above it, in both versions")
+    @Test("less memory than Martlet is tested with is a warning, and the control group's limit counts")
     func memory() {
-        let files = [
-            "/sys/fs/cgroup/pod/box/memory.max": "max\n", "/sys/fs/cgroup/pod/memory.max": "67108864\n",
-            "/sys/fs/cgroup/memory/a/memory.limit_in_bytes": "9223372036854771712\n",
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "33554432\n",
-        ]
-        #expect(HostFacts.memoryLimit(groups: "0::/pod/box\n") { files[$0] } == 64 << 20)
-        #expect(HostFacts.memoryLimit(groups: "4:cpu,memory:/a\n1:cpu:/b\n") { files[$0] } == 32 << 20)
-        #expect(HostFacts.memoryLimit(groups: "0::/\nnonsense\n") { files[$0] } == nil)
         #expect(HostFacts.memoryTotal("MemFree: 1 kB\nMemTotal:       2048 kB\n") == 2 << 20)
         var facts = HostFacts()
         facts.memoryTotal = 8 << 30
@@ -174,7 +166,7 @@ import Testing
         probe.clusterID = "c"
         probe.controller = 1
         probe.brokers = [.init(nodeID: 1, address: Self.address)]
-        let report = HealthReport(addresses: [Self.address], probe: probe, took: .milliseconds(3))
+        let report = HealthVerdict(addresses: [Self.address], probe: probe, took: .milliseconds(3))
         #expect(report.isHealthy)
         #expect(report.line() == "healthy: a:1, cluster c, controller 1, 3ms")
         var json = JSONWriter()
@@ -189,10 +181,10 @@ import Testing
     func unfit() {
         var probe = BrokerProbe(address: Self.address)
         probe.obstacles = ["there is no controller", "orders-0 has no leader"]
-        let report = HealthReport(addresses: [Self.address], probe: probe, took: .zero)
+        let report = HealthVerdict(addresses: [Self.address], probe: probe, took: .zero)
         #expect(!report.isHealthy)
         #expect(report.line() == "unhealthy: a:1: there is no controller; orders-0 has no leader")
-        let failure = HealthReport(
+        let failure = HealthVerdict(
             addresses: [Self.address], failure: KafkaClientError(.timedOut, "a:1: no answer"), took: .zero)
         #expect(failure.line() == "unhealthy: a:1: no answer")
         var json = JSONWriter()

@@ -93,6 +93,37 @@ import Testing
         #expect(cursor.isDone)
     }
 
+    @Test("batches of aborted transactions are passed over with read-committed, and only then")
+    func aborted() throws {
+        func batch(_ offset: Int64, producer: Int64) throws -> ByteBuffer {
+            var options = RecordBatchBuilder.Options()
+            options.baseOffset = offset
+            options.producerID = producer
+            options.producerEpoch = 0
+            options.isTransactional = true
+            var builder = RecordBatchBuilder(options)
+            try builder.append(key: nil, value: ByteBuffer(string: "v"), timestamp: 1000)
+            return try builder.finish().bytes
+        }
+        func marker(_ outcome: EndTransactionMarker.Outcome, _ offset: Int64, producer: Int64) throws -> ByteBuffer {
+            try EndTransactionMarker(outcome: outcome, coordinatorEpoch: 0)
+                .batch(producerID: producer, producerEpoch: 0, timestamp: 1000, baseOffset: offset).bytes
+        }
+        var answer = self.fetched([
+            try batch(0, producer: 7), try batch(1, producer: 8), try marker(.abort, 2, producer: 7),
+            try marker(.commit, 3, producer: 8), try batch(4, producer: 7),
+        ])
+        answer.aborted = [.init(producerID: 7, firstOffset: 0)]
+        var committed = ReadConfiguration()
+        committed.isolation = .readCommitted
+        for (configuration, offsets) in [(ReadConfiguration(), [0, 1, 4]), (committed, [1, 4])] {
+            var cursor = ReadCursor(ReadRange(Self.partition, from: 0, upTo: 5))
+            let batches = self.batches(try cursor.received(answer, configuration: configuration))
+            #expect(batches?.map(\.batch.header.baseOffset) == offsets)
+            #expect(cursor.isDone)
+        }
+    }
+
     @Test("a damaged batch is an error that says where to go on")
     func checksum() throws {
         var batch = try Self.batch(40, count: 5)

@@ -53,10 +53,28 @@ struct ClusterChecks: Sendable {
         let sorted = members.sorted {
             ($0.key.nodeID, $0.key.address.description) < ($1.key.nodeID, $1.key.address.description)
         }
-        for (member, origins) in sorted {
-            findings.checks += await self.advertised(member, origins: origins, &findings)
+        let clusterID = findings.clusterID
+        let stations = await withTaskGroup(of: (Int, Station).self) { tasks in
+            for (index, entry) in sorted.enumerated() {
+                tasks.addTask {
+                    (index, await self.advertised(entry.key, origins: entry.value, clusterID: clusterID))
+                }
+            }
+            return await tasks.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+        for station in stations {
+            findings.checks += station.checks
+            if let configs = station.configs { findings.configs[station.nodeID] = configs }
         }
         return findings
+    }
+
+    /// What was found at one address that clients are sent to.
+    private struct Station: Sendable {
+        var nodeID: NodeID
+        var checks: [DoctorCheck]
+        /// Nil when it was not reached.
+        var configs: [String: String]?
     }
 
     // MARK: Where clients begin
@@ -108,48 +126,49 @@ struct ClusterChecks: Sendable {
 
     /// Name, connection, identity and distance of one address; the steps after one that fails say nothing.
     private func advertised(
-        _ member: BrokerProbe.Member, origins: [BrokerAddress], _ findings: inout Findings
-    ) async -> [DoctorCheck] {
+        _ member: BrokerProbe.Member, origins: [BrokerAddress], clusterID: String?
+    ) async -> Station {
         let address = member.address
         let subject = "\(address)"
-        var checks = [await self.resolve(address)]
-        checks += Self.judgeHost(address, origins: origins)
-        guard checks[0].outcome != .fail else { return checks }
-        let visit: Visit
+        let name = await self.resolve(address)
+        var station = Station(nodeID: member.nodeID, checks: [name] + Self.judgeHost(address, origins: origins))
+        guard name.outcome != .fail else { return station }
         do {
             let (security, timeout, count) = (self.security, self.timeout, Self.roundTrips)
-            visit = try await TimeLimit.run(timeout) {
+            let visit = try await TimeLimit.run(timeout) {
                 KafkaClientError(.timedOut, "\(address): no answer within \(timeout.shortText)")
             } _: {
-                try await Visit.make(
-                    member, security: security, timeout: timeout, roundTrips: count)
+                try await Visit.make(member, security: security, timeout: timeout, roundTrips: count)
             }
+            station.configs = visit.configs
+            station.checks.append(self.identity(visit, of: member, clusterID: clusterID))
+            station.checks.append(Self.distance(visit, subject))
         } catch {
-            return checks + [
+            station.checks.append(
                 DoctorCheck(
                     "advertised", subject, .fail, "broker \(member.nodeID) is not reached there: \(error)",
                     advice: "clients are sent to this address: set advertised.listeners to one that they can reach, or"
-                        + " open the way to it")
-            ]
+                        + " open the way to it"))
         }
-        findings.configs[member.nodeID] = visit.configs
-        checks.append(self.identity(visit, of: member, clusterID: findings.clusterID))
-        checks.append(Self.distance(visit, subject))
-        return checks
+        return station
     }
 
     private func resolve(_ address: BrokerAddress) async -> DoctorCheck {
         let clock = ContinuousClock()
         let start = clock.now
         do {
+            // Nobody can stop a question to a name server: after the time-out it goes on without us.
+            let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+            let answer = eventLoop.makePromise(of: String.self)
             let timeout = self.timeout
-            let found = try await TimeLimit.run(timeout) {
-                CommandFailure("the name servers do not answer within \(timeout.shortText)")
-            } _: {
-                try await NIOThreadPool.singleton.runIfActive {
-                    try SocketAddress.makeAddressResolvingHost(address.host, port: address.port).ipAddress ?? "?"
-                }
+            let alarm = eventLoop.scheduleTask(in: .nanoseconds(Int64(timeout.seconds * 1e9))) {
+                answer.fail(CommandFailure("the name servers do not answer within \(timeout.shortText)"))
             }
+            defer { alarm.cancel() }
+            NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+                try SocketAddress.makeAddressResolvingHost(address.host, port: address.port).ipAddress ?? "?"
+            }.cascade(to: answer)
+            let found = try await answer.futureResult.get()
             let took = start.duration(to: clock.now)
             return DoctorCheck(
                 "name", "\(address)", .ok, found == address.host ? "an address" : "\(found) in \(took.milliseconds2)ms",

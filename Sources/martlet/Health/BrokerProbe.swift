@@ -60,19 +60,38 @@ struct BrokerProbe: Sendable {
         return probe
     }
 
-    /// Asks the first of several that answers; throws the error of the last one.
+    /// Asks several at once, and takes the first answer with which clients can work, or else any answer. Throws the error
+    /// of the first address when none answers.
     static func askFirst(
         of addresses: [BrokerAddress], security: KafkaSecurity, timeout: Duration, depth: Depth
     ) async throws -> BrokerProbe {
-        var failure: any Error = KafkaClientError(.clusterUnreachable, "no address is known")
-        for address in addresses {
-            do {
-                return try await self.ask(address, security: security, timeout: timeout, depth: depth)
-            } catch let error as KafkaClientError {
-                failure = error
+        try await withThrowingTaskGroup(of: (Int, Result<BrokerProbe, KafkaClientError>).self) { tasks in
+            for (index, address) in addresses.enumerated() {
+                tasks.addTask {
+                    do {
+                        let probe = try await self.ask(address, security: security, timeout: timeout, depth: depth)
+                        return (index, .success(probe))
+                    } catch let error as KafkaClientError {
+                        return (index, .failure(error))
+                    }
+                }
             }
+            defer { tasks.cancelAll() }
+            var unfit: BrokerProbe?
+            var failures: [(index: Int, error: KafkaClientError)] = []
+            while let (index, result) = try await tasks.next() {
+                switch result {
+                case .success(let probe):
+                    if probe.obstacles.isEmpty { return probe }
+                    unfit = unfit ?? probe
+                case .failure(let error):
+                    failures.append((index, error))
+                }
+            }
+            if let unfit { return unfit }
+            let first = failures.min { $0.index < $1.index }
+            throw first?.error ?? KafkaClientError(.clusterUnreachable, "no address is known")
         }
-        throw failure
     }
 
     private mutating func fill(_ connection: KafkaConnection, _ depth: Depth, _ clock: ContinuousClock) async throws {

@@ -22,6 +22,12 @@ extension Interop {
                 #expect(json["healthy"] == true)
                 #expect(json["address"].text == broker.bootstrap)
                 #expect(json["controller"] == 1 && json["brokers"] == 1 && json["problems"] == [])
+                // One that never answers does not hold up the answer of another.
+                try await tools.withPeer("silent") { address in
+                    let result = try await tools.martlet("health", "--timeout", "20s", "-b", "\(address),\(broker.bootstrap)")
+                    #expect(result.output.hasPrefix("healthy: \(broker.bootstrap)"))
+                    #expect(result.took < .seconds(15))
+                }
             }
         }
 
