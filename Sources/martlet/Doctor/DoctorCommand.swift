@@ -49,9 +49,9 @@ struct DoctorCommand: AsyncParsableCommand {
         var findings = ClusterChecks.Findings()
         if !self.local {
             let timeout = self.connection.givenTimeout.map { Duration.seconds($0) } ?? Self.defaultTimeout
+            let target = try self.connection.target()
             findings = await ClusterChecks(
-                addresses: try self.connection.addresses(), security: try self.connection.security.security(),
-                timeout: timeout
+                addresses: target.addresses, security: target.security, timeout: timeout
             ).run()
         }
         let fileSystem = POSIXFileSystem()

@@ -20,7 +20,7 @@ struct HealthCommand: AsyncParsableCommand {
 
             EXAMPLES
               martlet health
-              martlet health -b 127.0.0.1:9092 --timeout 2 --ready
+              martlet health -b 127.0.0.1:9092 --timeout 500ms --ready
               HEALTHCHECK CMD ["martlet", "health"]
             """
     )
@@ -36,8 +36,8 @@ struct HealthCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let addresses = try self.connection.addresses()
-        let security = try self.connection.security.security()
+        let target = try self.connection.target()
+        let (addresses, security) = (target.addresses, target.security)
         let timeout = self.connection.givenTimeout.map { Duration.seconds($0) } ?? Self.defaultTimeout
         let depth: BrokerProbe.Depth = self.ready ? .readiness : .liveness
         let clock = ContinuousClock()
