@@ -80,9 +80,6 @@ struct ConnectionOptions: ParsableArguments {
         return book
     }
 
-    /// Where the brokers are.
-    func addresses() throws -> [BrokerAddress] { try self.target().addresses }
-
     /// How the client of a target is configured.
     func configuration(_ target: ConnectionTarget) -> KafkaClusterConfiguration {
         var configuration = KafkaClusterConfiguration(bootstrap: target.addresses, security: target.security)

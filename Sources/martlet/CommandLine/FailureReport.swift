@@ -7,7 +7,7 @@ protocol CommandLineFailure: Error {
 }
 
 /// An error as a person reads it: what happened, then what to do about it.
-struct FailureReport {
+struct FailureReport: Sendable {
     var message: String
     /// The next step, when there is an obvious one.
     var hint: String?

@@ -91,19 +91,30 @@ struct ConfigPage: Sendable {
     /// `keys` unless that is nil.
     static func load(
         _ resources: [ConfigResource], keys: [String]? = nil, documented: Bool, from cluster: KafkaCluster
-    ) async throws -> (pages: [ConfigPage], failures: [KafkaClientError]) {
+    ) async throws -> (pages: [ConfigPage], failures: [FailureReport]) {
         let results = try await cluster.describeConfigs(of: resources, keys: keys, includesDocumentation: documented)
         var pages: [ConfigPage] = []
-        var failures: [KafkaClientError] = []
+        var failures: [FailureReport] = []
         for resource in resources {
             switch results[resource] {
             case .success(let configs): pages.append(ConfigPage(resource: resource, configs: configs))
-            case .failure(let error): failures.append(error)
+            case .failure(let error): failures.append(Self.report(error, resource))
             case nil:
-                failures.append(KafkaClientError(.malformedResponse, "the answer lacks the \(resource.text)"))
+                failures.append(
+                    KafkaClientError(.malformedResponse, "the answer lacks the \(resource.text)").report())
             }
         }
         return (pages, failures)
+    }
+
+    private static func report(_ error: KafkaClientError, _ resource: ConfigResource) -> FailureReport {
+        var report = error.report()
+        // What the client cannot send to a broker is about one that there is not.
+        if error.code == .invalidRequest, resource.kind == .broker {
+            report.status = .notFound
+            report.hint = "`martlet cluster brokers` shows which there are"
+        }
+        return report
     }
 
     func write(to json: inout JSONWriter) {

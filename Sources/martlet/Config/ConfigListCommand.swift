@@ -49,8 +49,8 @@ struct ConfigListCommand: AsyncParsableCommand {
         try self.format.print(Self.table(of: shown, isWide: isWide)) { json in
             json.array { json in for page in shown { page.write(to: &json) } }
         }
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: self.target.resources.count).leave()
+        for failure in failures { failure.print() }
+        try ExitStatus.combining(failures.map(\.status), of: self.target.resources.count).leave()
     }
 
     /// With a column that says whose they are, when they are of several.
@@ -102,7 +102,7 @@ struct ConfigDescribeCommand: AsyncParsableCommand {
                 Array(page.configs.map { Self.lines(of: $0, page.resource, terminal, width) }.joined(separator: [""]))
             },
             json: { page, json in page.write(to: &json) })
-        for failure in failures { failure.report().print() }
+        for failure in failures { failure.print() }
         // Brokers leave out what they do not know.
         let missing = pages.flatMap { page in
             self.names.filter { name in !page.configs.contains { $0.name == name } }
@@ -111,7 +111,7 @@ struct ConfigDescribeCommand: AsyncParsableCommand {
         for line in missing {
             FailureReport(message: line, hint: "`martlet config list --all` shows what there is").print()
         }
-        let statuses = failures.map(\.exitStatus) + missing.map { _ in ExitStatus.notFound }
+        let statuses = failures.map(\.status) + missing.map { _ in ExitStatus.notFound }
         try ExitStatus.combining(statuses, of: failures.count + pages.count * self.names.count).leave()
     }
 

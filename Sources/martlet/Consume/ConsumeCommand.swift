@@ -51,7 +51,8 @@ struct ConsumeCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The topic; several with --group.", valueName: "topic"))
+    @Argument(
+        help: ArgumentHelp("The topic; several with --group.", valueName: "topic"), completion: .names(of: .topic))
     var topics: [String]
 
     @Option(

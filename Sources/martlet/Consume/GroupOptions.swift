@@ -8,7 +8,8 @@ import KafkaClient
 struct GroupOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("Share the topics with the other members of this group.", valueName: "name"))
+        help: ArgumentHelp("Share the topics with the other members of this group.", valueName: "name"),
+        completion: .names(of: .group))
     var group: String?
 
     @Flag(name: .long, help: "The topic is a regular expression (RE2) that whole names of topics match.")

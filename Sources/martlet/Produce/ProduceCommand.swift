@@ -35,7 +35,7 @@ struct ProduceCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The topic.")
+    @Argument(help: "The topic.", completion: .names(of: .topic))
     var topic: String
 
     @Argument(

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of Martlet, an event broker in Swift.
+
+import Foundation
+import Testing
+
+extension Interop {
+    @Suite("martlet cluster, config, context and completion") struct ClusterCommandTests {
+        @Test("a cluster shows what it consists of, how it is, and where its logs are")
+        func cluster() async throws {
+            try await withBroker { broker in
+                try await broker.command("topic", "create", "orders", "-p", "3")
+                try await broker.command("produce", "orders", input: String(repeating: "x", count: 5000))
+                let info = try await broker.command("cluster", "info", "-o", "json").json
+                #expect(info["controller"] == info["brokers"][0]["id"])
+                #expect(info["brokers"][0]["port"].int == Int(broker.port))
+                #expect(info["partitions"] == 3 && info["leaderless"] == [] && info["underReplicated"] == [])
+                let page = try await broker.command("cluster", "info")
+                #expect(page.lines[0] == info["clusterId"].text ?? "")
+                #expect(page.output.contains("brokers           1\n"))
+                let brokers = try await broker.command("cluster", "brokers", "-o", "json").json
+                #expect(brokers[0]["leads"] == 3 && brokers[0]["replicas"] == 3)
+                let wide = try await broker.command("cluster", "brokers", "-o", "wide").output
+                #expect(wide.contains("FREE") && wide.contains("KiB"), "\(wide)")
+
+                #expect(try await broker.command("cluster", "health").lines.last == "healthy")
+                let health = try await broker.command("cluster", "health", "-o", "json").json
+                #expect(health["healthy"] == true && health["checks"].elements.count == 5)
+
+                let directories = try await broker.command("cluster", "logdirs", "-o", "json").json
+                #expect(directories[0]["path"].text == broker.dataDirectory.path)
+                #expect((directories[0]["bytes"].int ?? 0) >= 5000 && directories[0]["partitionCount"] == 3)
+                let sizes = try await broker.command("cluster", "logdirs", "--topic", "orders", "-o", "json").json
+                #expect(sizes[0]["partitions"].elements.map { $0["partition"] } == [0, 1, 2])
+                #expect(try await broker.command("cluster", "logdirs", "--partitions").lines.count == 4)
+                try await broker.command("cluster", "logdirs", "--topic", "nope", expecting: 5)
+
+                let apis = try await broker.command("cluster", "apis", "-o", "json").json
+                #expect(apis["apis"].elements.contains { $0["name"] == "Produce" && $0["key"] == 0 })
+                try await broker.command("cluster", "apis", "--broker", "77", expecting: 5)
+            }
+        }
+
+        @Test("configs of topics, brokers and groups are set, listed with their source, explained and deleted")
+        func configs() async throws {
+            try await withBroker { broker in
+                try await broker.command("topic", "create", "orders")
+                let owners = [
+                    (["--topic", "orders"], "retention.ms", "topic"),
+                    (["--group", "payments"], "consumer.session.timeout.ms", "group"),
+                    (["--all-brokers"], "log.retention.ms", "all brokers, dynamic"),
+                    (["--broker", "1"], "log.dir.min.free.bytes", "broker, dynamic"),
+                ]
+                for (owner, name, source) in owners {
+                    func config(_ arguments: String...) async throws -> CommandRun {
+                        let run = try await CommandRun.of(
+                            ["config"] + arguments + owner + ["-b", broker.bootstrap], folder: broker.folder)
+                        #expect(run.status == 0, "\(run)")
+                        return run
+                    }
+                    let rehearsed = try await config("set", "\(name)=50000", "--dry-run", "-o", "json")
+                    #expect(try rehearsed.json[0]["outcome"] == "valid")
+                    #expect(!(try await config("list").output.contains(name)))
+                    _ = try await config("set", "\(name)=50000")
+                    let listed = try await config("list", name, "-o", "json").json[0]["configs"]
+                    #expect(listed.elements.count == 1)
+                    #expect(listed[0]["value"] == "50000" && listed[0]["source"] == .string(source), "\(listed)")
+                    #expect(try await config("list").output.contains("\(name)"))
+                    let explained = try await config("describe", name, "-o", "json").json[0]["configs"][0]
+                    #expect((explained["documentation"].text ?? "").count > 20, "\(explained)")
+                    #expect(try await config("list", name, "-o", "wide").output.contains("MEANING"))
+                    _ = try await config("delete", name)
+                    #expect(!(try await config("list").output.contains(name)))
+                }
+                let wrong = try await broker.command(
+                    "config", "set", "--topic", "orders", "retention.ms=soon", expecting: 1)
+                #expect(wrong.errors.contains("retention.ms"))
+                let unknown = try await broker.command("config", "describe", "--topic", "orders", "nope", expecting: 5)
+                #expect(unknown.errors.contains("no config nope"))
+                let partly = try await broker.command(
+                    "config", "set", "--topic", "orders", "--topic", "nope", "retention.ms=1", expecting: 1)
+                #expect(partly.output == "topic orders altered\n")
+                try await broker.command("config", "list", "--broker", "77", expecting: 5)
+                try await broker.command("config", "list", expecting: 64)
+                try await broker.command("config", "set", "--topic", "orders", "novalue", expecting: 64)
+            }
+        }
+
+        @Test("a context is added, used, shown and removed, and says where commands go")
+        func contexts() async throws {
+            try await withBroker { broker in
+                try await broker.command("topic", "create", "orders")
+                let home = [
+                    "XDG_CONFIG_HOME": broker.folder.appendingPathComponent("settings").path, "MARTLET_BOOTSTRAP": "",
+                ]
+                let file = broker.folder.appendingPathComponent("settings/martlet/contexts.json")
+                func martlet(
+                    _ arguments: String..., expecting status: Int32 = 0, _ more: [String: String] = [:],
+                    input: String = ""
+                ) async throws -> CommandRun {
+                    let run = try await CommandRun.of(
+                        arguments, environment: home.merging(more) { _, own in own }, input: input,
+                        folder: broker.folder)
+                    guard run.status == status else { throw UnexpectedRun(run: run, what: "should end with \(status)") }
+                    return run
+                }
+                #expect(try await martlet("context", "list", "-o", "json").json == [])
+                _ = try await martlet("context", "show", expecting: 5)
+                let added = try await martlet("context", "add", "here", "--bootstrap-server", broker.bootstrap)
+                #expect(added.output.contains(file.path))
+                let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+                #expect(attributes[.posixPermissions] as? Int == 0o600)
+                _ = try await martlet("context", "add", "here", "-b", "k:1", expecting: 1)
+                _ = try await martlet(
+                    "context", "add", "away", "-b", "127.0.0.1:1", "--sasl", "plain", "--user", "alice",
+                    "--password-stdin", input: "wonderland\n")
+                // The first one is the current one.
+                #expect(try await martlet("topic", "list").output.contains("orders"))
+                #expect(try await martlet("context", "use", "away").output == "away is the current context\n")
+                let unreachable = try await martlet("topic", "list", expecting: 2)
+                #expect(unreachable.errors.contains("the address is that of the context away"))
+                #expect(try await martlet("topic", "list", "--context", "here").output.contains("orders"))
+                #expect(try await martlet("topic", "list", ["MARTLET_CONTEXT": "here"]).output.contains("orders"))
+                #expect(try await martlet("topic", "list", "-b", broker.bootstrap).output.contains("orders"))
+                #expect(
+                    try await martlet("topic", "list", ["MARTLET_BOOTSTRAP": broker.bootstrap]).output.contains(
+                        "orders"))
+                let nope = try await martlet("topic", "list", "--context", "nope", expecting: 5)
+                #expect(nope.errors.contains("martlet context list"))
+
+                let table = try await martlet("context", "list", "-o", "wide").output
+                #expect(table.contains("*  away") && !table.contains("wonderland"), "\(table)")
+                let shown = try await martlet("context", "show", "away", "-o", "json")
+                #expect(try shown.json["user"] == "alice" && !shown.output.contains("wonderland"))
+                #expect(try await martlet("context", "show").lines[0] == "away")
+                _ = try await martlet("context", "remove", "nope", expecting: 5)
+                _ = try await martlet("context", "use", "nope", expecting: 5)
+                _ = try await martlet("context", "remove", "away")
+                _ = try await martlet("context", "use", "--none")
+                #expect(try await martlet("context", "list", "-o", "json").json[0]["current"] == false)
+
+                try Data(#"{"contexts":{"here":"#.utf8).write(to: file)
+                let damaged = try await martlet("topic", "list", expecting: 64)
+                #expect(damaged.errors.contains(file.path) && damaged.errors.contains("byte"), "\(damaged.errors)")
+                _ = try await martlet("context", "add", "x", "-b", "k:1", expecting: 64)
+                #expect(try Data(contentsOf: file) == Data(#"{"contexts":{"here":"#.utf8))
+            }
+        }
+
+        @Test("bash completes commands, options, and topics and groups of the cluster; silently without a cluster")
+        func completion() async throws {
+            try await withBroker { broker in
+                try await broker.command("topic", "create", "orders", "refunds")
+                try await broker.command(
+                    "group", "reset-offsets", "payments", "--topic", "orders", "--to-earliest", "--execute")
+                for shell in ["bash", "zsh", "fish"] {
+                    #expect(try await broker.command("completion", shell).output.contains("describe"))
+                }
+                try await broker.command("completion", "tcsh", expecting: 64)
+                let script = broker.folder.appendingPathComponent("complete.bash")
+                try Data(Self.bash.utf8).write(to: script)
+                func complete(_ words: String...) async throws -> [Substring] {
+                    let child = try ChildProcess(
+                        URL(fileURLWithPath: "/bin/bash"), [script.path, try Programs.martlet().path] + words,
+                        environment: ["MARTLET_BOOTSTRAP": broker.bootstrap], folder: broker.folder)
+                    #expect(try await child.waitForExit(within: .seconds(60)) == .success)
+                    #expect(child.errorText == "")
+                    return String(decoding: child.outputData, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+                }
+                #expect(try await complete("topic", "de") == ["describe", "delete"])
+                #expect(try await complete("topic", "list", "--out") == ["--output"])
+                #expect(try await complete("topic", "list", "-o", "") == ["table", "json", "wide"])
+                #expect(try await complete("topic", "describe", "o") == ["orders"])
+                #expect(try await complete("topic", "delete", "orders", "") == ["orders", "refunds"])
+                #expect(try await complete("group", "describe", "pay") == ["payments"])
+                #expect(try await complete("config", "list", "--topic", "re") == ["refunds"])
+                #expect(try await complete("topic", "describe", "-b", "127.0.0.1:1", "o") == [])
+            }
+        }
+
+        /// Completes the last word of a command line as bash would on TAB.
+        private static let bash = #"""
+            source <("$1" completion bash)
+            function=$(complete -p martlet | sed -E 's/.*-F ([^ ]+).*/\1/')
+            COMP_LINE="$*"
+            COMP_POINT=${#COMP_LINE}
+            COMP_WORDS=("$@")
+            COMP_CWORD=$(($# - 1))
+            $function martlet "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            echo "${COMPREPLY[@]}"
+            """#
+    }
+}
