@@ -23,6 +23,19 @@ extension Interop {
             }
         }
 
+        @Test("a broker without the rights of root serves as any other", .enabled(if: geteuid() == 0))
+        func withoutRights() async throws {
+            var options = BrokerOptions()
+            options.isWithoutRights = true
+            try await withBroker(options) { broker in
+                let record = Record(value: Data("modest".utf8))
+                let results = try await broker.run(
+                    .confluent,
+                    BrokerUnderTest.produceStep("modest", [record]), BrokerUnderTest.consumeStep("modest", count: 1))
+                #expect(results[1]["records"].elements.map { Record(json: $0).content } == [record])
+            }
+        }
+
         @Test("records travel over IPv6, and its address comes back")
         func ipv6() async throws {
             try await withBroker(BrokerOptions(listenHost: "[::]")) { broker in

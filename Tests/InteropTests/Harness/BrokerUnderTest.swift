@@ -11,6 +11,8 @@ import Testing
 final class BrokerUnderTest: Sendable {
     private static let startLimit = Duration.seconds(30)
     private static let stopLimit = Duration.seconds(30)
+    /// `nobody`, on most systems.
+    private static let userWithoutRights = 65_534
     private static let pollInterval = Duration.milliseconds(5)
     /// Lines of the broker's log that go with a failure.
     private static let logLinesShown = 60
@@ -24,6 +26,7 @@ final class BrokerUnderTest: Sendable {
     private let listenHost: String
     private let arguments: [String]
     private let environment: [String: String]
+    private let isWithoutRights: Bool
     private let child = Mutex<ChildProcess?>(nil)
     private let logs = Mutex<[URL]>([])
 
@@ -34,6 +37,13 @@ final class BrokerUnderTest: Sendable {
         self.port = Sockets.freePort()
         self.listenHost = options.listenHost
         self.environment = options.environment
+        self.isWithoutRights = options.isWithoutRights
+        if options.isWithoutRights {
+            let owner: [FileAttributeKey: Any] = [
+                .ownerAccountID: Self.userWithoutRights, .groupOwnerAccountID: Self.userWithoutRights,
+            ]
+            try FileManager.default.setAttributes(owner, ofItemAtPath: self.folder.path)
+        }
         var arguments = options.settings.flatMap { ["--set", "\($0.name)=\($0.value)"] }
         if let file = options.file {
             let path = self.folder.appendingPathComponent("server.properties")
@@ -80,10 +90,16 @@ final class BrokerUnderTest: Sendable {
     }
 
     private func launch() throws -> ChildProcess {
-        let child = try ChildProcess(
-            try Programs.martlet(),
+        let martlet = try Programs.martlet()
+        let arguments =
             ["serve", "--data-dir", self.dataDirectory.path, "--listen", "\(self.listenHost):\(self.port)"]
-                + self.arguments,
+            + self.arguments
+        let user = "\(Self.userWithoutRights)"
+        let child = try ChildProcess(
+            self.isWithoutRights ? URL(fileURLWithPath: "/usr/bin/setpriv") : martlet,
+            self.isWithoutRights
+                ? ["--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", martlet.path] + arguments
+                : arguments,
             environment: self.environment,
             folder: self.folder
         )
@@ -144,6 +160,8 @@ struct BrokerOptions: Sendable {
     var environment: [String: String] = [:]
     /// The text of a properties file.
     var file: String?
+    /// Runs the broker as another user, who may do nothing. Only root can.
+    var isWithoutRights = false
 }
 
 /// Runs `body` with a broker that has just been started on an empty directory, and stops it in order afterwards.
