@@ -11,7 +11,9 @@ CYCLES ?= 200
 SEEDS ?= 10000
 SEED ?=
 ROUNDS ?= 3
+MINUTES ?= 30
 KIND ?=
+ENGINE ?= podman
 SWIFT ?= swift
 # The Swift libraries go into the binary: it starts in half the time and needs nothing but Debian's libraries.
 # SwiftPM before 6.4 hands the names of the enabled traits to the compiler in the order of a set: without this each build
@@ -20,6 +22,8 @@ SWIFT ?= swift
 BUILD := SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) build
 RELEASE := --configuration release --static-swift-stdlib
 PYTHON_ENVIRONMENT := $(CURDIR)/.venv
+# For what is checked of config/, which needs other packages.
+CONFIG_ENVIRONMENT := $(CURDIR)/.build/config-environment
 
 # The interop tests start the broker that was built beside them, unless MARTLET names another one, and run the Python
 # clients of the virtual environment.
@@ -31,8 +35,8 @@ SWIFT_FILES = find Package.swift Sources Tests benchmarks/client-bench clients -
 	-not -path 'Sources/KafkaMessages/*' -not -path '*/Generated/*' -not -path '*/.build/*' -print0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build install test interop soak rolling sim stranger docs lint format generate check-generated fuzz bench \
-	bench-durability bench-groups bench-clients bench-connections demo test-services clean
+.PHONY: help run build install test interop soak soak-small rolling sim stranger docs lint format generate check-generated fuzz bench \
+	bench-durability bench-groups bench-clients bench-connections demo test-services image check-image check-manifests clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,11 +64,18 @@ interop: build ## Run the interop tests against the release build of the broker.
 	MARTLET="$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" \
 		scripts/run-tests --filter InteropTests $(ARGS)
 
-soak: build ## Kill the release build CYCLES (200) times under load and account for every record; SEED repeats a run.
+soak: build ## Kill the release build CYCLES (200) times under load and account for every record; then soak-small.
 	@scripts/install-libraries test
 	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
 	SOAK_CYCLES=$(CYCLES) SOAK_SEED=$(SEED) MARTLET="$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" \
 		scripts/run-tests --filter KillTests $(ARGS)
+	@$(MAKE) --no-print-directory soak-small
+
+soak-small: build ## MINUTES (30) of load on a broker with 64 MiB, 0.25 processors and 256 files; SEED repeats one. As root.
+	@scripts/install-libraries test
+	@scripts/make-python-environment Tests/InteropTests/requirements.txt "$(PYTHON_ENVIRONMENT)"
+	$(MARTLET_PYTHON) scripts/soak-small --martlet "$$($(BUILD) $(RELEASE) --show-bin-path)/martlet" \
+		--seconds $$(($(MINUTES) * 60)) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
 
 rolling: build ## Kill, freeze, add and replace members of consumer groups, ROUNDS (3) times for each KIND of client.
 	@scripts/install-libraries test
@@ -134,6 +145,19 @@ demo: build ## Run a broker and three replicas of each service of clients/, with
 test-services: ## Run the tests of the services in clients/.
 	@scripts/install-libraries test
 	scripts/run-tests --package-path clients/demo $(ARGS)
+
+image: ## Build the broker's image with podman or docker (ENGINE); it compiles inside, for minutes.
+	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) -t martlet -f config/container/Containerfile .
+
+check-image: build ## Put the release build into an image, run it as people do, by Testcontainers, too. As root, with podman.
+	@scripts/install-libraries image
+	@scripts/make-python-environment config/requirements.txt "$(CONFIG_ENVIRONMENT)"
+	$(CONFIG_ENVIRONMENT)/bin/python -W ignore scripts/check-image --build --local-compiler \
+		--prebuilt "$$($(BUILD) $(RELEASE) --show-bin-path)" $(ARGS)
+
+check-manifests: ## Check compose.yaml and config/kubernetes, by their schemas and by what no schema knows.
+	@scripts/make-python-environment config/requirements.txt "$(CONFIG_ENVIRONMENT)"
+	$(CONFIG_ENVIRONMENT)/bin/python scripts/check-manifests $(ARGS)
 
 clean: ## Remove everything that was built or installed in this folder.
 	rm -rf .build clients/*/.build "$(PYTHON_ENVIRONMENT)"
