@@ -265,7 +265,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "martlet", "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "CommitLog",
-                "GroupCoordinator", "SimulatedIO", nioCore,
+                "GroupCoordinator", "SimulatedIO", "PrometheusText", "AdminHTTP", nioCore, nioPosix, logging,
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
         ),

@@ -28,6 +28,20 @@ struct BrokerConfigTests {
         #expect(try BrokerConfig(resolving: ["node.id": "2", "broker.id": "7"]).nodeID == 2)
     }
 
+    @Test("admin.listeners are addresses without names; nowhere by default")
+    func adminListeners() throws {
+        #expect(try BrokerConfig(resolving: [:]).adminListeners == [])
+        let config = try BrokerConfig(resolving: ["admin.listeners": "0.0.0.0:9644, :0,[::1]:1"])
+        #expect(config.adminListeners.map(\.host) == ["0.0.0.0", "", "::1"])
+        #expect(config.adminListeners.map(\.port) == [9644, 0, 1])
+        for wrong in ["9644", "host", "http://host:80", "host:99999", "::1:80"] {
+            let error = #expect(throws: ConfigError.self) { try BrokerConfig(resolving: ["admin.listeners": wrong]) }
+            #expect(error?.message.contains("is not of the form host:port") == true)
+        }
+        #expect(try BrokerConfig(resolving: ["log.format": "JSON"]).logFormat == .json)
+        #expect(throws: ConfigError.self) { try BrokerConfig(resolving: ["log.format": "xml"]) }
+    }
+
     @Test("a wrong value names its config")
     func refusal() {
         let error = #expect(throws: ConfigError.self) { try BrokerConfig(resolving: ["num.partitions": "0"]) }

@@ -38,13 +38,19 @@ enum Programs {
         )
     }
 
-    static func kcat() throws -> URL {
+    static func kcat() throws -> URL { try Self.found("kcat") }
+
+    /// A program of the system.
+    static func found(_ name: String) throws -> URL {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
-        guard let path = folders.map({ "\($0)/kcat" }).first(where: Self.isExecutable) else {
-            throw MissingProgram(name: "kcat", advice: "`make test` installs it")
+        guard let path = folders.map({ "\($0)/\(name)" }).first(where: Self.isExecutable) else {
+            throw MissingProgram(name: name, advice: "`make test` installs it")
         }
         return URL(fileURLWithPath: path)
     }
+
+    /// A file of the package.
+    static func inPackage(_ path: String) -> URL { Self.package.appendingPathComponent(path) }
 
     /// A program under clients/.
     static func client(_ name: String) -> String { Self.folder.appendingPathComponent("clients/\(name).py").path }
