@@ -41,6 +41,8 @@ public final class Broker: Sendable {
     let groupLag: GroupLagKeeper
     /// The configs in force; dynamic ones change while the broker runs.
     let currentConfig: Mutex<BrokerConfig>
+    /// A consumer asks again at once for what could not be read.
+    private let readComplaints = SharedLogLimit()
     /// What is counted and measured.
     public let metrics: BrokerMetrics
     /// Begun with the housekeeping.
@@ -121,7 +123,9 @@ public final class Broker: Sendable {
     public var config: BrokerConfig { self.currentConfig.withLock { $0 } }
 
     /// Looks for what a fetch asks for.
-    var fetchReader: FetchReader { FetchReader(topics: self.topics, logger: self.logger) }
+    var fetchReader: FetchReader {
+        FetchReader(topics: self.topics, complaints: self.readComplaints, logger: self.logger)
+    }
 
     /// The IO thread that writes a partition: the same one as long as the broker runs. The layout on disk does not
     /// depend on it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import Broker
 import Logging
 import NIOCore
 import PrometheusText

@@ -22,6 +22,7 @@ struct FetchReader: Sendable {
     static let checkedOnEventLoopMax = 1 << 20
 
     let topics: TopicTable
+    let complaints: SharedLogLimit
     let logger: Logger
 
     /// The limits of one fetch.
@@ -191,12 +192,12 @@ struct FetchReader: Sendable {
     private func report(_ error: LogError, _ partition: Partition, _ target: FetchTarget) {
         if case .offsetOutOfRange = error { return }
         if case .corrupt = error { return }
-        self.logger.error(
-            "cannot read from a partition's log",
-            metadata: [
-                "partition": "\(partition.topicPartition)", "offset": "\(target.fetchOffset)", "error": "\(error)",
-            ]
-        )
+        guard let left = self.complaints.pass() else { return }
+        var metadata: Logger.Metadata = [
+            "partition": "\(partition.topicPartition)", "offset": "\(target.fetchOffset)", "error": "\(error)",
+        ]
+        if left > 0 { metadata["not-logged"] = "\(left)" }
+        self.logger.error("cannot read from a partition's log", metadata: metadata)
     }
 }
 

@@ -128,6 +128,13 @@ extension Interop {
                     $0 > 0
                 }
                 try await broker.kcat("-P", "-t", "orders", input: Data("a\nb\n".utf8))
+                _ = try await MetricsTests.poll("records in Prometheus") {
+                    let query = "sum(kafka_server_brokertopicmetrics_messagesin_total{topic=\"orders\"}) > 301"
+                    return try await Self.evaluate(
+                        Expression(origin: "records", text: query, isShown: true), prometheus)
+                } until: {
+                    $0 > 0
+                }
                 let loaded = try ScrapedPage(try await admin.get("/metrics").text)
                 for expression in try Self.dashboard() + (await Self.alerts(prometheus)) {
                     for name in expression.names {
