@@ -116,7 +116,8 @@ import Testing
         answer.aborted = [.init(producerID: 7, firstOffset: 0)]
         var committed = ReadConfiguration()
         committed.isolation = .readCommitted
-        for (configuration, offsets) in [(ReadConfiguration(), [0, 1, 4]), (committed, [1, 4])] {
+        let expected: [(ReadConfiguration, [Int64])] = [(ReadConfiguration(), [0, 1, 4]), (committed, [1, 4])]
+        for (configuration, offsets) in expected {
             var cursor = ReadCursor(ReadRange(Self.partition, from: 0, upTo: 5))
             let batches = self.batches(try cursor.received(answer, configuration: configuration))
             #expect(batches?.map(\.batch.header.baseOffset) == offsets)
