@@ -23,6 +23,8 @@ struct ConsumerTask {
             try await self.read()
         } catch let error as KafkaClientError {
             self.errors.add(error.errorCode?.name ?? "\(error.code)", error.message, 1)
+        } catch is CancellationError {
+            // Nobody waits for it any more; whoever cancelled it knows.
         }
     }
 

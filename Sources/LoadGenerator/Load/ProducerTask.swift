@@ -63,6 +63,8 @@ struct ProducerTask {
                 try await self.goAsFastAsItGoes()
             }
         } catch let error as KafkaClientError {
+            // The record that it could not take was to be sent, too.
+            self.sent += 1
             self.errors.add(error.errorCode?.name ?? "\(error.code)", error.message, 1)
             self.recorder.failed(1)
         }
@@ -75,13 +77,16 @@ struct ProducerTask {
     private mutating func keepTo(_ schedule: Schedule) async throws {
         while true {
             let now = MonotonicClock.now
-            guard !self.isOver(now) else { return }
-            let due = min(schedule.count(dueBy: now), self.recordsMax ?? Int.max)
+            // What was due before the end is sent, however late this task has come to it.
+            let end = self.control.endTime
+            let due = min(schedule.count(dueBy: min(now, end - 1)), self.recordsMax ?? Int.max)
             while self.sent < due {
                 let time = schedule.due(self.sent)
+                // The end may have come nearer meanwhile.
                 guard time < self.control.endTime else { return }
                 try await self.send(due: time)
             }
+            guard !self.isOver(now) else { return }
             let next = min(schedule.due(self.sent), now &+ Self.sleepMax)
             try await self.thread.sleep(until: next, now: MonotonicClock.now)
         }

@@ -99,6 +99,6 @@ struct FastRandom: RandomNumberGenerator {
 
     /// From 0 to `limit`, without it.
     mutating func next(below limit: UInt32) -> UInt32 {
-        UInt32(truncatingIfNeeded: (self.next() >> 32) &* UInt64(limit) >> 32)
+        UInt32(truncatingIfNeeded: ((self.next() >> 32) &* UInt64(limit)) >> 32)
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-/// When each record of a producer is due, if all producers together keep to a rate: they take turns, so that the records
-/// of all of them are evenly apart.
+/// When each record of a producer is due, if all producers together keep to a rate: they take turns, so that the
+/// records of all of them are evenly apart.
 ///
 /// A record that cannot be sent when it is due is sent as soon as it can be, and its latency counts from when it was
 /// due: whoever counts from the sending leaves out just those that a stall held up (coordinated omission).

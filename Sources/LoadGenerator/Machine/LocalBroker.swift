@@ -33,8 +33,8 @@ enum LocalBroker {
         host == "localhost" || host.hasPrefix("127.") || host == "::1" || host == ProcessInfo.processInfo.hostName
     }
 
-    /// The inodes of sockets that listen at these ports, from the text of /proc/net/tcp: the second field is the address
-    /// with its port in hexadecimal, the fourth the state, the tenth the inode.
+    /// The inodes of sockets that listen at these ports, from the text of /proc/net/tcp: the second field is the
+    /// address with its port in hexadecimal, the fourth the state, the tenth the inode.
     static func listeners(_ table: String, ports: Set<Int>) -> [Substring] {
         let listening = "0A"
         return table.split(separator: "\n").dropFirst().compactMap { line in

@@ -50,8 +50,8 @@ struct MachineUsage: Sendable {
             + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
     }
 
-    /// Fields 14 and 15 of /proc/…/stat, counted from 1: ticks in user and in system mode. The second field is a name in
-    /// brackets that may hold anything.
+    /// Fields 14 and 15 of /proc/…/stat, counted from 1: ticks in user and in system mode. The second field is a name
+    /// in brackets that may hold anything.
     static func seconds(ofStat text: String?) -> Double? {
         guard let text, let bracket = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: bracket)...].split(separator: " ")

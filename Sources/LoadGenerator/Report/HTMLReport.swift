@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-/// A page with the figures and plots of one run, or of several beside each other. Everything is in it: it opens from the
-/// disk, and needs nothing from the net.
+/// A page with the figures and plots of one run, or of several beside each other. Everything is in it: it opens from
+/// the disk, and needs nothing from the net.
 public struct HTMLReport: Sendable {
     private let comparison: Comparison
 
@@ -33,8 +33,8 @@ public struct HTMLReport: Sendable {
             <body>
             <header><h1>\(title.htmlEscaped)</h1>\(self.subtitle)</header>
             <main>\(body)<section class="plots">\(plots)</section>\(self.details)</main>
-            <footer>martlet bench, report version \(BenchReport.currentVersion). Latency counts from the moment at which a
-            record was due.</footer>
+            <footer>martlet bench, report version \(BenchReport.currentVersion). Latency counts from the moment
+            at which a record was due.</footer>
             </body>
             </html>
 
@@ -161,8 +161,8 @@ public struct HTMLReport: Sendable {
     private static let style = """
         :root{--back:#fbfbfa;--card:#fff;--ink:#1d2327;--soft:#5b666e;--rule:#dfe3e6;
         --c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#b5569a;--c4:#8a6d00;--c5:#3a8fc4;--c6:#6b4fa0;--c7:#555}
-        @media(prefers-color-scheme:dark){:root{--back:#14181b;--card:#1c2226;--ink:#e8ecee;--soft:#9aa6ad;--rule:#333c42;
-        --c0:#56b4e9;--c1:#f0903a;--c2:#3fc79a;--c3:#e08cc4;--c4:#e3cf4a;--c5:#9fd3f2;--c6:#b7a2e8;--c7:#bbb}}
+        @media(prefers-color-scheme:dark){:root{--back:#14181b;--card:#1c2226;--ink:#e8ecee;--soft:#9aa6ad;
+        --rule:#333c42;        --c0:#56b4e9;--c1:#f0903a;--c2:#3fc79a;--c3:#e08cc4;--c4:#e3cf4a;--c5:#9fd3f2;--c6:#b7a2e8;--c7:#bbb}}
         *{box-sizing:border-box}
         body{margin:0 auto;max-width:1560px;padding:24px;background:var(--back);color:var(--ink);
         font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}

@@ -53,15 +53,13 @@ struct Plot: Sendable {
         var svg = ""
         for tick in self.y.ticks {
             let y = Self.text(self.yPosition(tick.value))
-            svg +=
-                "<line class=\"grid\" x1=\"\(Self.text(Self.left))\" x2=\"\(Self.text(right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
+            svg += Self.rule("grid", (Self.left, self.yPosition(tick.value)), (right, self.yPosition(tick.value)))
             svg += "<text class=\"tick\" text-anchor=\"end\" x=\"\(Self.text(Self.left - 8))\" y=\"\(y)\" dy=\"4\">"
             svg += "\(tick.label.htmlEscaped)</text>"
         }
         for tick in self.x.ticks {
             let x = Self.text(self.xPosition(tick.value))
-            svg +=
-                "<line class=\"grid\" x1=\"\(x)\" x2=\"\(x)\" y1=\"\(Self.text(Self.top))\" y2=\"\(Self.text(bottom))\"/>"
+            svg += Self.rule("grid", (self.xPosition(tick.value), Self.top), (self.xPosition(tick.value), bottom))
             svg += "<text class=\"tick\" text-anchor=\"middle\" x=\"\(x)\" y=\"\(Self.text(bottom + 18))\">"
             svg += "\(tick.label.htmlEscaped)</text>"
         }
@@ -106,7 +104,8 @@ struct Plot: Sendable {
         let items = self.series.map { series in
             let dash = series.dash.map { " stroke-dasharray=\"\($0)\"" } ?? ""
             return
-                "<li><svg class=\"key\" viewBox=\"0 0 24 8\"><line class=\"line c\(series.color % Self.colorCount)\"\(dash)"
+                "<li><svg class=\"key\" viewBox=\"0 0 24 8\">"
+                + "<line class=\"line c\(series.color % Self.colorCount)\"\(dash)"
                 + " x1=\"0\" x2=\"24\" y1=\"4\" y2=\"4\"/></svg>\(series.label.htmlEscaped)</li>"
         }
         return "<ul class=\"legend\">\(items.joined())</ul>"
@@ -127,6 +126,11 @@ struct Plot: Sendable {
 
     private func yPosition(_ value: Double) -> Double {
         Self.height - Self.bottom - self.y.position(value) * (Self.height - Self.top - Self.bottom)
+    }
+
+    private static func rule(_ name: String, _ from: (x: Double, y: Double), _ to: (x: Double, y: Double)) -> String {
+        "<line class=\"\(name)\" x1=\"\(Self.text(from.x))\" y1=\"\(Self.text(from.y))\" x2=\"\(Self.text(to.x))\""
+            + " y2=\"\(Self.text(to.y))\"/>"
     }
 
     private static func text(_ value: Double) -> String { String(format: "%.1f", value) }

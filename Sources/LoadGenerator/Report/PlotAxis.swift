@@ -46,8 +46,8 @@ struct PlotAxis: Sendable, Equatable {
         return PlotAxis(scale: .linear, range: first...last, ticks: ticks)
     }
 
-    /// From a round number below the smallest value to one above the largest, both more than 0, with a mark at 1, 2 and 5 of
-    /// each power of ten, or at the powers alone where there are many.
+    /// From a round number below the smallest value to one above the largest, both more than 0, with a mark at 1, 2
+    /// and 5 of each power of ten, or at the powers alone where there are many.
     static func logarithmic(_ values: ClosedRange<Double>) -> PlotAxis {
         let (first, last) = (log10(values.lowerBound).rounded(.down), log10(values.upperBound).rounded(.up))
         let factors: [Double] = last - first > 3 ? [1] : [1, 2, 5]

@@ -56,9 +56,9 @@ public struct BenchRun: Sendable {
 
     /// Runs it.
     ///
-    /// Throws `InvalidWorkload`, and `KafkaClientError` when the cluster cannot be reached or does not let topics be made;
-    /// what goes wrong under load is counted in the report and not thrown. Throws `CancellationError` without a report;
-    /// topics are deleted then, too.
+    /// Throws `InvalidWorkload`, and `KafkaClientError` when the cluster cannot be reached or does not let topics be
+    /// made; what goes wrong under load is counted in the report and not thrown. Throws `CancellationError` without a
+    /// report; topics are deleted then, too.
     ///
     /// - Parameters:
     ///   - cluster: whom the load is for; producers and consumers have connections of their own.

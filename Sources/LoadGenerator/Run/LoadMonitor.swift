@@ -108,7 +108,7 @@ final class LoadMonitor: Sendable {
         let pings = self.crew.pings.withLock { $0 }
         return self.state.withLock { state in
             let usage = (from: state.from ?? MachineUsage(), to: state.to ?? MachineUsage())
-            let seconds = Double(usage.to.at - usage.from.at) / 1e9
+            let seconds = Double(usage.to.at - control.start) / 1e9
             let writers = self.phase.produces ? self.phase.workload.producerCount : 0
             let waited = writers > 0 ? self.crew.tally.waitedSeconds / Double(writers) / max(seconds, 1e-9) : nil
             return LoadPhase.Outcome(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
-/// Who writes to which topics and who reads which partitions: topics by their numbers, all shared out as evenly as goes.
+/// Who writes to which topics and who reads which partitions: topics by their numbers, all shared out as evenly as
+/// goes.
 struct LoadPlan: Sendable, Equatable {
     struct Partition: Sendable, Hashable {
         var topic: Int

@@ -11,9 +11,9 @@ import Darwin
 
 /// How large the values of records are, in bytes.
 ///
-/// As text: `100` or `fixed:100`, `uniform:100-1000`, `normal:1000,200` (mean and standard deviation; what falls below 0
-/// counts as 0, and nothing is larger than four deviations above the mean), `zipf:100-100000` (small ones often, large
-/// ones rarely: a size is half as likely as one of half the size).
+/// As text: `100` or `fixed:100`, `uniform:100-1000`, `normal:1000,200` (mean and standard deviation; what falls
+/// below 0 counts as 0, and nothing is larger than four deviations above the mean), `zipf:100-100000` (small ones
+/// often, large ones rarely: a size is half as likely as one of half the size).
 public enum SizeDistribution: Sendable, Hashable, CustomStringConvertible {
     /// All alike.
     case fixed(Int)

@@ -59,8 +59,8 @@ extension Workload {
         }
         try require(
             !self.stampsRecords || self.size.range.lowerBound >= RecordStamp.byteCount,
-            "records have at least \(RecordStamp.byteCount) bytes where latency is measured end to end, since they carry"
-                + " the time at which they were due")
+            "records have at least \(RecordStamp.byteCount) bytes where latency is measured end to end, since they"
+                + " carry the time at which they were due")
         try require((0...60_000).contains(self.lingerMs), "linger is 0 to 60000 milliseconds")
         try require((1024...1 << 30).contains(self.batchBytes), "the size of a batch is 1 KiB to 1 GiB")
         try require((1...1000).contains(self.inFlight), "there are 1 to 1000 requests in flight")

@@ -13,8 +13,8 @@ public enum WorkloadFile {
     /// The largest file, in bytes: a workload has some lines.
     public static let bytesMax = 1 << 20
 
-    /// Reads a workload. Throws `InvalidWorkload`, which names the line, for text that is not YAML, for keys that are not
-    /// known, and for values out of range.
+    /// Reads a workload. Throws `InvalidWorkload`, which names the line, for text that is not YAML, for keys that are
+    /// not known, and for values out of range.
     ///
     /// - Parameters:
     ///   - path: of the file, for errors.

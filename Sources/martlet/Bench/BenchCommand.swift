@@ -11,8 +11,8 @@ struct BenchCommand: AsyncParsableCommand {
         abstract: "Put load on a cluster and measure it.",
         discussion: """
             Topics are made for the run and deleted after it. Figures are of the time after the warm-up. With a rate, \
-            the latency of a record counts from the moment at which it was due, whether the client came to send it then \
-            or not: a stall counts for every record that it held up.
+            the latency of a record counts from the moment at which it was due, whether the client came to send it \
+            then or not: a stall counts for every record that it held up.
 
             On a terminal the standard error shows what goes on; the result is a table, or JSON with -o json. \
             docs/BENCH.md explains every figure.

@@ -13,14 +13,15 @@ struct BenchCompareCommand: AsyncParsableCommand {
             The first one is what the others are compared with. Files are those of --json-file and -o json.
             """)
 
-    @Argument(help: ArgumentHelp("Results; at least two.", valueName: "file"))
+    @Argument(help: ArgumentHelp("Results; at least two.", valueName: "file"), completion: .file())
     var files: [String]
 
-    @Option(name: .long, help: ArgumentHelp("Write a page with the plots on top of each other.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("Write a page with the plots on top of each other.", valueName: "file"),
+        completion: .file())
     var html: String?
 
-    @Option(name: [.short, .long, .customLong("format")], help: "How to show it: table or json.")
-    var output: BenchOutputOptions.Format = .table
+    @OptionGroup var shown: OutputOptions
 
     func validate() throws {
         guard self.files.count >= 2 else {
@@ -41,14 +42,14 @@ struct BenchCompareCommand: AsyncParsableCommand {
         let comparison = Comparison(reports.map { Comparison.Run(label: $0.0, report: $0.1) })
         if let html { try BenchFiles.write(HTMLReport(comparison).text, to: html) }
         var output = StandardOutput()
-        switch self.output {
+        switch self.shown.output {
         case .json: output.print(try comparison.json())
-        case .table: for line in Self.lines(comparison) { output.print(line) }
+        case .table, .wide: for line in Self.lines(comparison, self.shown.terminal) { output.print(line) }
         }
         try output.flush()
     }
 
-    static func lines(_ comparison: Comparison) -> [String] {
+    static func lines(_ comparison: Comparison, _ terminal: Terminal = .plain) -> [String] {
         var table = TextTable(
             [.init("PHASE"), .init("FIGURE")]
                 + comparison.labels.enumerated().flatMap { position, label -> [TextTable.Column] in
@@ -63,6 +64,6 @@ struct BenchCompareCommand: AsyncParsableCommand {
             }
             table.append(cells)
         }
-        return table.lines() + comparison.differences
+        return table.lines(terminal: terminal) + comparison.differences
     }
 }

@@ -14,8 +14,10 @@ enum BenchFiles {
             defer { try? file.close() }
             data = try file.read(upToCount: bytesMax + 1) ?? Data()
         } catch {
-            let isMissing = !FileManager.default.fileExists(atPath: path)
-            throw CommandFailure("\(path) cannot be read: \(isMissing ? "there is no such file" : "\(error)")")
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw CommandFailure("there is no file \(path)", status: .notFound)
+            }
+            throw CommandFailure("\(path) cannot be read: \(error)")
         }
         guard data.count <= bytesMax else { throw CommandFailure("\(path) is larger than \(bytesMax) bytes") }
         return Array(data)

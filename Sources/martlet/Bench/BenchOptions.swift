@@ -91,8 +91,8 @@ struct BenchRecordOptions: ParsableArguments {
         if let keys {
             guard let choice = KeyChoice(keys) else {
                 throw ValidationError(
-                    "--keys takes none, partition, random:N or round-robin:N with N up to \(KeyChoice.countMax), and not"
-                        + " '\(keys)'.")
+                    "--keys takes none, partition, random:N or round-robin:N with N up to \(KeyChoice.countMax), and"
+                        + " not '\(keys)'.")
             }
             workload.keys = choice
         }

@@ -15,7 +15,7 @@ struct BenchRunCommand: AsyncParsableCommand {
             begin with, docs/BENCH.md explains them all.
             """)
 
-    @Argument(help: ArgumentHelp("The workload.", valueName: "file"))
+    @Argument(help: ArgumentHelp("The workload.", valueName: "file"), completion: .file())
     var file: String
 
     @Option(name: .long, help: ArgumentHelp("How long is measured, whatever the file says.", valueName: "seconds"))

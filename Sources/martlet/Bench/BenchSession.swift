@@ -16,18 +16,16 @@ import Darwin
 
 /// Where results go.
 struct BenchOutputOptions: ParsableArguments {
-    enum Format: String, CaseIterable, ExpressibleByArgument {
-        case table
-        case json
-    }
+    @OptionGroup var shown: OutputOptions
 
-    @Option(name: [.short, .long, .customLong("format")], help: "How to show the result: table or json.")
-    var output: Format = .table
-
-    @Option(name: .long, help: ArgumentHelp("Write the result as JSON to this file, too.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("Write the result as JSON to this file, too.", valueName: "file"),
+        completion: .file())
     var jsonFile: String?
 
-    @Option(name: .long, help: ArgumentHelp("Write a page with plots to this file.", valueName: "file"))
+    @Option(
+        name: .long, help: ArgumentHelp("Write a page with plots to this file.", valueName: "file"),
+        completion: .file())
     var html: String?
 
     @Flag(name: .shortAndLong, help: "Do not show what goes on while it runs.")
@@ -84,9 +82,11 @@ struct BenchSession {
         if let path = self.output.jsonFile { try BenchFiles.write(json + "\n", to: path) }
         if let path = self.output.html { try BenchFiles.write(HTMLReport(report).text, to: path) }
         var standardOutput = StandardOutput()
-        switch self.output.output {
+        switch self.output.shown.output {
         case .json: standardOutput.print(json)
-        case .table: for line in BenchTable(report).lines { standardOutput.print(line) }
+        case .table, .wide:
+            let table = BenchTable(report, isWide: self.output.shown.isWide)
+            for line in table.lines(terminal: self.output.shown.terminal) { standardOutput.print(line) }
         }
         try standardOutput.flush()
     }

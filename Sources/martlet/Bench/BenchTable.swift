@@ -6,15 +6,20 @@ import LoadGenerator
 /// The result of a run for people.
 struct BenchTable {
     private let report: BenchReport
+    /// More percentiles are wanted.
+    private let isWide: Bool
 
-    init(_ report: BenchReport) { self.report = report }
+    init(_ report: BenchReport, isWide: Bool = false) {
+        self.report = report
+        self.isWide = isWide
+    }
 
-    var lines: [String] {
+    func lines(terminal: Terminal = .plain) -> [String] {
         let report = self.report
         var lines = [
             "\(report.name): \(BenchText.workload(report.workload, mode: report.mode))", "",
         ]
-        lines += self.table.lines()
+        lines += self.table.lines(terminal: terminal)
         lines.append("")
         lines.append(self.totals)
         if let seconds = report.totals.backlogDrainedAfter {
@@ -31,20 +36,24 @@ struct BenchTable {
     }
 
     private var table: TextTable {
-        var table = TextTable([
-            .init("PHASE"), .init("SECONDS", .right), .init("RECORDS/S", .right), .init("MB/S", .right),
-            .init("P50 MS", .right), .init("P90", .right), .init("P99", .right), .init("P99.9", .right),
-            .init("MAX", .right), .init("ERRORS", .right),
-        ])
+        typealias Cell = (title: String, value: (BenchReport.Latency) -> Double)
+        let latencies: [Cell] =
+            (self.isWide ? [("MEAN MS", { $0.mean })] : [])
+            + [(self.isWide ? "P50" : "P50 MS", { $0.p50 }), ("P90", { $0.p90 }), ("P99", { $0.p99 })]
+            + [("P99.9", { $0.p999 })] + (self.isWide ? [("P99.99", { $0.p9999 })] : []) + [("MAX", { $0.max })]
+        var table = TextTable(
+            [.init("PHASE"), .init("SECONDS", .right), .init("RECORDS/S", .right), .init("MB/S", .right)]
+                + latencies.map { TextTable.Column($0.title, .right) } + [.init("ERRORS", .right)])
         for phase in self.report.phases {
-            let latency = phase.latencyMs
-            func ms(_ value: Double?) -> String { value.map { BenchText.ms($0) } ?? "-" }
-            table.append([
+            let cells = [
                 phase.name, BenchText.number(phase.seconds, digits: 1),
                 BenchText.number(phase.recordsPerSecond, digits: 0),
-                BenchText.number(phase.bytesPerSecond / 1e6, digits: 2), ms(latency?.p50), ms(latency?.p90),
-                ms(latency?.p99), ms(latency?.p999), ms(latency?.max), "\(phase.failed)",
-            ])
+                BenchText.number(phase.bytesPerSecond / 1e6, digits: 2),
+            ]
+            let figures = latencies.map { cell in phase.latencyMs.map { BenchText.ms(cell.value($0)) } ?? "-" }
+            table.append(
+                cells + figures + ["\(phase.failed)"],
+                styles: phase.failed > 0 ? [cells.count + figures.count: .bad] : [:])
         }
         return table
     }
