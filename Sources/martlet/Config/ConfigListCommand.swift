@@ -46,9 +46,10 @@ struct ConfigListCommand: AsyncParsableCommand {
             }
             return page
         }
-        try self.format.print(Self.table(of: shown, isWide: isWide)) { json in
-            json.array { json in for page in shown { page.write(to: &json) } }
-        }
+        try self.format.print(
+            // Titles above nothing would look like an answer.
+            lines: { shown.isEmpty ? [] : Self.table(of: shown, isWide: isWide).lines(terminal: $0) },
+            json: { json in json.array { json in for page in shown { page.write(to: &json) } } })
         for failure in failures { failure.print() }
         try ExitStatus.combining(failures.map(\.status), of: self.target.resources.count).leave()
     }

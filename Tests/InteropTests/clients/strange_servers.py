@@ -40,7 +40,7 @@ def tls(connection):
 
 def garbage(connection):
     connection.recv(65536)
-    connection.sendall(bytes(range(256)) * 8)
+    connection.sendall(bytes(reversed(range(256))) * 8)
 
 
 def requests(connection):
@@ -70,7 +70,7 @@ def versions(connection, version, correlation, apis):
 
 def stuck(connection):
     """Says what it serves, and then nothing."""
-    apis = [(key, 0, 9 if key == METADATA else 1) for key in (0, 1, 2, 8, 9, 10, 15, 16, 19, 20, 32, 37, 42, 44, 47)]
+    apis = [(key, 0, 3) for key in (0, 1, 2, 8, 9, 10, 15, 16, 19, 20, 32, 37, 42, 44, 47)]
     for key, version, correlation in requests(connection):
         if key == API_VERSIONS:
             versions(connection, version, correlation, apis + [(API_VERSIONS, 0, 0), (METADATA, 0, 9)])
@@ -93,7 +93,8 @@ def refusing(connection):
             answer(connection, correlation, struct.pack(">hih", 0, 1, 5) + b"PLAIN")
         elif key == SASL_AUTHENTICATE:
             text = b"no such user"
-            answer(connection, correlation, struct.pack(">hh", SASL_AUTHENTICATION_FAILED, len(text)) + text + b"\0\0\0\0")
+            error = struct.pack(">hh", SASL_AUTHENTICATION_FAILED, len(text))
+            answer(connection, correlation, error + text + b"\0\0\0\0")
 
 
 def listen(serve):
