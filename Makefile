@@ -102,9 +102,12 @@ lint: ## Check the format of everything that is written by hand.
 format: ## Rewrite it in that format.
 	@$(SWIFT_FILES) | xargs -0 $(SWIFT) format --in-place --parallel
 
-generate: ## Compile the schemas of all messages to Swift.
+generate: ## Compile the schemas of all messages to Swift, and write docs/CONFIGURATION.md.
 	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) run wiregen
+	$(BUILD) --product martlet
+	.build/debug/martlet config reference >docs/CONFIGURATION.md
 
+# docs/CONFIGURATION.md is compared by KafkaConfigTests.
 check-generated: ## Fail if the generated Swift is not what the schemas say.
 	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) run wiregen --check
 

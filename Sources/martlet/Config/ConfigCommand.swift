@@ -11,6 +11,8 @@ struct ConfigCommand: AsyncParsableCommand {
         commandName: "config",
         abstract: "List, describe, set and delete configs of topics, brokers and groups.",
         discussion: """
+            What each config means, its default and Kafka's: `martlet config reference`, or docs/CONFIGURATION.md.
+
             EXAMPLES
               martlet config list --topic orders
               martlet config list --broker 1 'log.retention.*' -o wide
@@ -21,6 +23,7 @@ struct ConfigCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ConfigListCommand.self, ConfigDescribeCommand.self, ConfigSetCommand.self, ConfigDeleteCommand.self,
+            ConfigReferenceCommand.self,
         ]
     )
 }
