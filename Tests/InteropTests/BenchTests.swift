@@ -62,7 +62,7 @@ extension Interop {
                 }
                 #expect(try String(contentsOf: page, encoding: .utf8).contains("<h1>&lt;small&gt;</h1>"))
                 let compared = try await broker.bench(["compare", a.path, b.path, "--html", page.path])
-                #expect(compared.output.contains("RATIO"))
+                #expect(compared.output.contains("a.json") && compared.output.contains("RATIO"))
                 #expect(try String(contentsOf: page, encoding: .utf8).contains("<polyline"))
             }
         }

@@ -73,8 +73,11 @@ import Testing
         #expect(logarithmic.position(0.2) == 0)
         #expect(logarithmic.position(1e9) == 1)
         let percentiles = PlotAxis.percentiles(upTo: 5000)
-        #expect(percentiles.ticks.map(\.label) == ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"])
-        #expect(abs(percentiles.position(100) - 0.5) < 1e-9)
+        #expect(percentiles.ticks.map(\.label) == ["0 %", "50 %", "90 %", "99 %", "99.9 %"])
+        #expect(abs(PlotAxis.percentiles(upTo: 10_000).position(100) - 0.5) < 1e-9)
+        let tight = PlotAxis.tight(from: -1, upTo: 8.5)
+        #expect(tight.range == -1...8.5)
+        #expect(tight.ticks.map(\.label) == ["0", "2", "4", "6", "8"])
     }
 
     @Test("the percentile line goes from the quickest to the slowest, and never down")

@@ -31,6 +31,17 @@ import Testing
     @Test("text that is no histogram is refused", arguments: ["", "x", "AAAA", String(repeating: "A", count: 4000)])
     func badEncoding(text: String) { #expect(LatencyHistogram(encoded: text) == nil) }
 
+    @Test("counts that no run can have are refused, and do not overflow")
+    func hugeCounts() {
+        var histogram = LatencyHistogram()
+        histogram.record(1_000_000, count: 1 << 52)
+        #expect(LatencyHistogram(encoded: histogram.encoded) != nil)
+        #expect(abs(histogram.mean - 1_000_000) < 1000)
+        histogram.record(2_000_000, count: 1 << 62)
+        histogram.record(4_000_000, count: 1 << 62)
+        #expect(LatencyHistogram(encoded: histogram.encoded) == nil)
+    }
+
     @Test("no damage to an encoded histogram does more than make another one, or none")
     func damage() {
         var histogram = LatencyHistogram()

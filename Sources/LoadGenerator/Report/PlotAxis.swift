@@ -46,6 +46,16 @@ struct PlotAxis: Sendable, Equatable {
         return PlotAxis(scale: .linear, range: first...last, ticks: ticks)
     }
 
+    /// The same from the smallest value to the largest, whether they are round or not: for time, which has no more room
+    /// than there was.
+    static func tight(from smallest: Double, upTo largest: Double) -> PlotAxis {
+        var axis = Self.linear(upTo: largest, from: smallest)
+        guard largest > smallest else { return axis }
+        axis.range = smallest...largest
+        axis.ticks = axis.ticks.filter { axis.range.contains($0.value) }
+        return axis
+    }
+
     /// From a round number below the smallest value to one above the largest, both more than 0, with a mark at 1, 2
     /// and 5 of each power of ten, or at the powers alone where there are many.
     static func logarithmic(_ values: ClosedRange<Double>) -> PlotAxis {
@@ -67,9 +77,9 @@ struct PlotAxis: Sendable, Equatable {
             (1, "0 %"), (2, "50 %"), (10, "90 %"), (100, "99 %"), (1000, "99.9 %"), (1e4, "99.99 %"), (1e5, "99.999 %"),
             (1e6, "99.9999 %"), (1e7, "99.99999 %"), (1e8, "99.999999 %"),
         ]
-        let end = marks.map(\.0).first { $0 >= last } ?? last
+        let end = max(last, 10)
         let ticks = marks.filter { $0.0 <= end }.map { Tick(value: $0.0, label: $0.1) }
-        return PlotAxis(scale: .logarithmic, range: 1...max(end, 10), ticks: ticks)
+        return PlotAxis(scale: .logarithmic, range: 1...end, ticks: ticks)
     }
 
     /// 1, 2 or 5 times a power of ten, at least as large.

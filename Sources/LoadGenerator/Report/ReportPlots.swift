@@ -114,7 +114,7 @@ struct ReportPlots {
         let values = all.map(\.y)
         return Plot(
             id: id, title: title, xTitle: "seconds", yTitle: yTitle,
-            x: .linear(upTo: max(last, first + 1), from: min(first, 0)),
+            x: .tight(from: min(first, 0), upTo: max(last, first + 1)),
             y: isFromZero ? .linear(upTo: values.max() ?? 1) : Self.yAxis(values), series: series,
             markers: first < 0 ? [(0, "counts from here")] : [])
     }

@@ -16,6 +16,7 @@ final class LoadMonitor: Sendable {
     }
 
     private static let tick: Int64 = 1_000_000_000
+    private static let shortestPoint: Int64 = 250_000_000
     /// How often it is looked whether the load has ended.
     private static let pollInterval = Duration.milliseconds(20)
 
@@ -83,6 +84,19 @@ final class LoadMonitor: Sendable {
         self.phase.observer(.point(activity, point))
     }
 
+    /// What came after the last point is a point of its own if it took long enough for its rates to mean something, and
+    /// counts in the totals either way.
+    private func endSeries(at now: Int64) {
+        let isLong = self.state.withLock { state in
+            state.statistics.series.isEmpty || now - state.lastCPU.at >= Self.shortestPoint
+        }
+        if isLong {
+            self.endPoint(at: now)
+        } else {
+            self.state.withLock { self.collect(&$0) }
+        }
+    }
+
     private func collect(_ state: inout State) {
         for recorder in self.crew.produceRecorders {
             var taken = recorder.take(leaving: state.spare)
@@ -102,7 +116,7 @@ final class LoadMonitor: Sendable {
     func outcome() -> LoadPhase.Outcome {
         _ = self.note(\.from)
         _ = self.note(\.to)
-        self.endPoint(at: MonotonicClock.now)
+        self.endSeries(at: MonotonicClock.now)
         let control = self.crew.control
         let end = control.endTime == Int64.max ? nil : control.endTime
         let pings = self.crew.pings.withLock { $0 }

@@ -16,6 +16,8 @@ extension LatencyHistogram {
     private static let firstBucketCounts = 2048
     /// Powers of two of a step: `lowest` rounded down to one.
     private static let unitMagnitude = 9
+    /// More records than any run has.
+    private static let countMax = 1 << 53
     /// The largest text that is decoded, in characters: one with all counts in use and as large as can be has fewer.
     static let encodedMax = 1 << 20
 
@@ -60,6 +62,7 @@ extension LatencyHistogram {
         self.init()
         var rest = bytes[Self.headerBytes...]
         var index = 0
+        var total = 0
         let indexMax = Self.index(of: Self.highest)
         while !rest.isEmpty {
             guard let count = Self.read(from: &rest) else { return nil }
@@ -67,7 +70,8 @@ extension LatencyHistogram {
                 guard count >= -indexMax else { return nil }
                 index += -count
             } else {
-                guard index <= indexMax else { return nil }
+                guard index <= indexMax, count <= Self.countMax - total else { return nil }
+                total += count
                 if count > 0 { self.record(Int64(Self.value(at: index)), count: count) }
                 index += 1
             }
@@ -75,7 +79,7 @@ extension LatencyHistogram {
     }
 
     /// The position of the count that a value belongs to.
-    private static func index(of value: UInt64) -> Int {
+    static func index(of value: UInt64) -> Int {
         let steps = Int(value >> UInt64(Self.unitMagnitude))
         guard steps >= Self.firstBucketCounts else { return steps }
         // Each bucket has steps twice as wide, and only its upper half is not covered by the one before.
@@ -84,7 +88,7 @@ extension LatencyHistogram {
     }
 
     /// The smallest value of a position.
-    private static func value(at index: Int) -> UInt64 {
+    static func value(at index: Int) -> UInt64 {
         guard index >= Self.firstBucketCounts else { return UInt64(index) << UInt64(Self.unitMagnitude) }
         let half = Self.firstBucketCounts / 2
         let bucket = index / half - 1

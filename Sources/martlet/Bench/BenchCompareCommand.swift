@@ -39,7 +39,7 @@ struct BenchCompareCommand: AsyncParsableCommand {
                 throw CommandFailure("\(path): \(error)")
             }
         }
-        let comparison = Comparison(reports.map { Comparison.Run(label: $0.0, report: $0.1) })
+        let comparison = Comparison(reports.map { Comparison.Run(label: Self.label($0.0), report: $0.1) })
         if let html { try BenchFiles.write(HTMLReport(comparison).text, to: html) }
         var output = StandardOutput()
         switch self.shown.output {
@@ -47,6 +47,11 @@ struct BenchCompareCommand: AsyncParsableCommand {
         case .table, .wide: for line in Self.lines(comparison, self.shown.terminal) { output.print(line) }
         }
         try output.flush()
+    }
+
+    /// The name of the file: what tells runs apart best.
+    private static func label(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? path
     }
 
     static func lines(_ comparison: Comparison, _ terminal: Terminal = .plain) -> [String] {
