@@ -116,8 +116,13 @@ extension Interop {
                 try Programs.found("promtool"), arguments, input: Data(input.utf8), folder: broker.folder)
             let exit = try await program.waitForExit(within: .seconds(30))
             let output = String(decoding: program.outputData, as: UTF8.self) + program.errorText
-            #expect(exit == .success, "\(output)")
-            #expect(arguments.last != "metrics" || output.isEmpty, "\(output)")
+            // What it says of names alone it says with 3; two of kafka_exporter's are not to its taste.
+            let isOnlyTaste = exit == ChildProcess.Exit(status: 3, isSignal: false)
+            let complaints = output.split(separator: "\n").filter { line in
+                !["kafka_consumergroup_current_offset_sum ", "kafka_consumergroup_lag_sum "]
+                    .contains(where: line.hasPrefix)
+            }
+            #expect(exit == .success || isOnlyTaste && complaints.isEmpty, "\(output)")
         }
 
         @Test("readyz tells of a full disk and of the room after it; healthz stays as it is")
