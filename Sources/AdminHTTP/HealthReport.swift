@@ -3,19 +3,27 @@
 
 /// What was looked at to say whether a process lives or may be sent work, and what came out.
 public struct HealthReport: Sendable, Hashable {
+    /// What came out of a check; the raw value is for machines.
+    public enum Outcome: String, Sendable, Hashable {
+        case good = "ok"
+        /// An operator should look at it; work may be sent all the same.
+        case warning = "warn"
+        case bad = "fail"
+    }
+
     /// One thing that was looked at.
     public struct Check: Sendable, Hashable {
         /// Short and stable, for machines: `groups`.
         public let name: String
         /// Whether it is as it should be.
-        public let isGood: Bool
-        /// A sentence for an operator: what was found, and what to do where it is bad.
+        public let outcome: Outcome
+        /// A sentence for an operator: what was found, and what to do where it is not good.
         public let detail: String
 
-        /// The outcome of a check.
-        public init(_ name: String, isGood: Bool, _ detail: String) {
+        /// A check and what came out of it.
+        public init(_ name: String, _ outcome: Outcome, _ detail: String) {
             self.name = name
-            self.isGood = isGood
+            self.outcome = outcome
             self.detail = detail
         }
     }
@@ -26,24 +34,38 @@ public struct HealthReport: Sendable, Hashable {
     /// A report of some checks; without any it is good.
     public init(_ checks: [Check]) { self.checks = checks }
 
-    /// All checks are good.
-    public var isGood: Bool { self.checks.allSatisfy(\.isGood) }
+    /// No check is bad.
+    public var isGood: Bool { self.outcome != .bad }
 
-    /// A line for each check, the bad ones first, as they are what somebody looks for.
+    /// The worst of all checks.
+    public var outcome: Outcome {
+        let outcomes = self.checks.map(\.outcome)
+        return outcomes.contains(.bad) ? .bad : outcomes.contains(.warning) ? .warning : .good
+    }
+
+    /// A line for each check, the worst first, as they are what somebody looks for.
     public var text: String {
-        let lines = (self.checks.filter { !$0.isGood } + self.checks.filter(\.isGood)).map { check in
-            "\(check.isGood ? "ok  " : "FAIL") \(check.name): \(check.detail)\n"
+        let sorted = [Outcome.bad, .warning, .good].flatMap { outcome in self.checks.filter { $0.outcome == outcome } }
+        let lines = sorted.map { check in
+            let mark =
+                switch check.outcome {
+                case .good: "ok  "
+                case .warning: "warn"
+                case .bad: "FAIL"
+                }
+            return "\(mark) \(check.name): \(check.detail)\n"
         }
         return (self.isGood ? "ok\n" : "not ok\n") + lines.joined()
     }
 
-    /// `{"status":"ok","checks":[{"name":...,"ok":true,"detail":...}]}` and a newline.
+    /// `{"status":"ok","checks":[{"name":...,"status":"ok","detail":...}]}` and a newline; a status is the raw value of an
+    /// ``Outcome``, the first that of the worst check.
     public var json: String {
         let checks = self.checks.map { check in
-            "{\"name\":\(Self.quoted(check.name)),\"ok\":\(check.isGood),\"detail\":\(Self.quoted(check.detail))}"
+            let (name, detail) = (Self.quoted(check.name), Self.quoted(check.detail))
+            return "{\"name\":\(name),\"status\":\"\(check.outcome.rawValue)\",\"detail\":\(detail)}"
         }
-        let status = self.isGood ? "ok" : "fail"
-        return "{\"status\":\"\(status)\",\"checks\":[\(checks.joined(separator: ","))]}\n"
+        return "{\"status\":\"\(self.outcome.rawValue)\",\"checks\":[\(checks.joined(separator: ","))]}\n"
     }
 
     private static func quoted(_ text: String) -> String {

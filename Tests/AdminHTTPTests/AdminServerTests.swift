@@ -41,8 +41,8 @@ struct AdminServerTests {
             #expect(json.head.hasPrefix("HTTP/1.1 503"))
             #expect(json.head.lowercased().contains("content-type: application/json"))
             let expected =
-                #"{"status":"fail","checks":[{"name":"logs","ok":true,"detail":"open"},"#
-                + #"{"name":"disk","ok":false,"detail":"it is \"full\"\n"}]}"# + "\n"
+                #"{"status":"fail","checks":[{"name":"logs","status":"ok","detail":"open"},"#
+                + #"{"name":"disk","status":"fail","detail":"it is \"full\"\n"}]}"# + "\n"
             #expect(json.body == expected)
             #expect(try await http.get("/healthz").head.hasPrefix("HTTP/1.1 200"))
         }

@@ -18,9 +18,9 @@ func withAdminServer(
     let group = MultiThreadedEventLoopGroup.singleton
     let pages = AdminPages(
         title: "Test 1.0", metrics: metrics,
-        health: { HealthReport([.init("loops", isGood: true, "fine")]) },
+        health: { HealthReport([.init("loops", .good, "fine")]) },
         readiness: {
-            HealthReport([.init("logs", isGood: true, "open"), .init("disk", isGood: ready(), "it is \"full\"\n")])
+            HealthReport([.init("logs", .good, "open"), .init("disk", ready() ? .good : .bad, "it is \"full\"\n")])
         })
     var logger = Logger(label: "test")
     logger.logLevel = .critical

@@ -16,10 +16,13 @@ struct ConsumerTask {
     /// Where partitions end at which it begins anew; empty for a consumer that waits for more instead.
     let ends: [TopicPartition: Int64]
     let tally: LoadTally
+    /// Nothing is taken before this time of the clock: what is there already would be read before anything counts.
+    let start: Int64
 
     /// Reads until the consumer is closed. An error of the consumer ends it and is counted.
     func work() async throws {
         do {
+            try await Task.sleep(for: .nanoseconds(max(0, self.start - MonotonicClock.now)))
             try await self.read()
         } catch let error as KafkaClientError {
             self.errors.add(error.errorCode?.name ?? "\(error.code)", error.message, 1)

@@ -78,7 +78,8 @@ final class LoadCrew: Sendable {
                 services.addTask {
                     let task = ConsumerTask(
                         consumer: reader.consumer, recorder: reader.recorder, errors: self.errors,
-                        run: self.phase.workload.stampsRecords ? self.run : nil, ends: self.ends, tally: self.tally)
+                        run: self.phase.workload.stampsRecords ? self.run : nil, ends: self.ends, tally: self.tally,
+                        start: self.control.start)
                     try await task.work()
                 }
             }

@@ -50,7 +50,9 @@ struct ControlGroup: Equatable {
             if parts.count == 2 { self.limitProcessors(quota: parts[0], period: parts[1]) }
             // Of the groups from the top down to ours the last one counts.
             if let used = number("memory.current") { self.memoryUsedBytes = used }
-            if let seconds = read("\(folder)/cpu.stat").flatMap(Self.throttledSeconds) { self.throttledSeconds = seconds }
+            if let seconds = read("\(folder)/cpu.stat").flatMap(Self.throttledSeconds) {
+                self.throttledSeconds = seconds
+            }
         case "memory":
             self.limitMemory(number("memory.limit_in_bytes"))
             if let used = number("memory.usage_in_bytes") { self.memoryUsedBytes = used }

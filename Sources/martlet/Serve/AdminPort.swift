@@ -121,7 +121,7 @@ final class AdminPort: Sendable {
         let seconds = Self.loopAnswerMax.nanoseconds / 1_000_000_000
         return HealthReport([
             HealthReport.Check(
-                "event-loops", isGood: silent.isEmpty,
+                "event-loops", silent.isEmpty ? .good : .bad,
                 silent.isEmpty
                     ? "all \(count) answer"
                     : "\(silent.count) of \(count) did not answer within \(seconds) s: the process is stuck or starved")
@@ -145,11 +145,11 @@ final class AdminPort: Sendable {
         case .opening:
             HealthReport([
                 .init(
-                    "logs", isGood: false, "metadata and logs are being opened; after a crash they are recovered first")
+                    "logs", .bad, "metadata and logs are being opened; after a crash they are recovered first")
             ])
         case .stopping:
             HealthReport([
-                .init("running", isGood: false, "the broker was told to stop and finishes what is under way")
+                .init("running", .bad, "the broker was told to stop and finishes what is under way")
             ])
         case .serving(let host): Self.report(host.broker.condition)
         }
@@ -161,9 +161,11 @@ final class AdminPort: Sendable {
             ? "those of all \(condition.groupShards) partitions of __consumer_offsets are loaded"
             : "\(condition.groupShardsMissing) of \(condition.groupShards) partitions of __consumer_offsets are not loaded"
         return HealthReport([
-            .init("logs", isGood: true, "\(condition.partitions) partitions are open"),
-            .init("groups", isGood: condition.groupShardsMissing == 0, groups),
-            .init("disk", isGood: condition.noRoom == nil, condition.noRoom ?? "there is room for records"),
+            .init("logs", .good, "\(condition.partitions) partitions are open"),
+            .init("groups", condition.groupShardsMissing == 0 ? .good : .bad, groups),
+            // Consumers, deletions and retention go on, and are what makes room: who balances by readiness must not cut
+            // them off.
+            .init("disk", condition.noRoom == nil ? .good : .warning, condition.noRoom ?? "there is room for records"),
         ])
     }
 }

@@ -93,7 +93,7 @@ extension Interop {
             try await withBroker { broker in
                 let bootstrap = broker.bootstrap
                 try await tools.martlet("topic", "create", "orders", "-p", "1", bootstrap: bootstrap)
-                let old = (0..<10).map { #"{"value":"\#($0)","timestamp":\#(1000 * $0)}"# + "\n" }.joined()
+                let old = (0..<10).map { #"{"value":"\#($0)","timestamp":\#(10_000 * $0)}"# + "\n" }.joined()
                 try await tools.martlet("produce", "orders", "--json", "-q", bootstrap: bootstrap, input: old)
                 try await tools.martlet("produce", "orders", "-q", bootstrap: bootstrap, input: "now\n")
                 func read(_ arguments: String...) async throws -> [String] {
