@@ -75,9 +75,9 @@ struct AnswerQueue {
         return Due(answer: answer, byteCount: slot.byteCount, timing: slot.timing, api: slot.api)
     }
 
-    /// Forgets everything and returns how many bytes that was.
-    mutating func removeAll() -> Int {
-        let released = self.byteCount
+    /// Forgets everything and returns how many bytes each of the requests had.
+    mutating func removeAll() -> [Int] {
+        let released = self.slots.map(\.byteCount)
         self.firstSequence += self.slots.count
         self.slots.removeAll()
         self.byteCount = 0

@@ -75,7 +75,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         if !self.isClosing { self.metrics.closed(self.isDraining ? .stopping : .client) }
         self.isClosing = true
         self.setReadHeldBack(false)
-        self.budget.release(self.answers.removeAll())
+        for byteCount in self.answers.removeAll() { self.budget.release(byteCount) }
         self.giveRoomBack()
         self.connection?.stopWaiting()
         context.fireChannelInactive()
@@ -209,10 +209,9 @@ extension ConnectionHandler {
 
     /// Sends the answers at the head of the queue, up to the first that is not there yet.
     private func sendWhatIsDue(_ context: ChannelHandlerContext) {
-        var released = 0
         var now: Int64?
         while !self.isClosing, let due = self.answers.takeDue() {
-            released += due.byteCount
+            self.budget.release(due.byteCount)
             if let api = due.api {
                 let time = now ?? self.broker.metrics.now
                 now = time
@@ -226,7 +225,6 @@ extension ConnectionHandler {
             case .fail(let reason): self.close(context, .failedRequest, reason)
             }
         }
-        self.budget.release(released)
         if self.isDraining, self.answers.isEmpty { self.closeWhenSent(context) }
         self.readAgainIfAllowed(context)
     }
@@ -339,7 +337,7 @@ extension ConnectionHandler {
                 metadata: ["peer": "\(self.connection?.peer ?? "unknown")", "reason": "\(reason)"]
             )
         }
-        self.budget.release(self.answers.removeAll())
+        for byteCount in self.answers.removeAll() { self.budget.release(byteCount) }
         self.giveRoomBack()
         self.flushIfDue(context)
         context.close(promise: nil)
@@ -371,7 +369,7 @@ private struct FrameRoom {
 extension ConnectionHandler {
     /// Whether the frame that has begun may be received on. If it is large and was not promised room, it waits for that.
     private func hasRoomForFrame(_ context: ChannelHandlerContext) -> Bool {
-        guard let size = self.decoder.announcedFrameSize, size > RequestBudget.freeBytes, self.room.promised == 0 else {
+        guard let size = self.decoder.announcedFrameSize, size > self.budget.freeBytes, self.room.promised == 0 else {
             return true
         }
         if self.room.ticket != nil { return false }

@@ -10,10 +10,11 @@ import Synchronization
 ///
 /// A request of more than `freeBytes` is promised room before the rest of it is read, or waits: many large requests that
 /// arrive at a time would otherwise take as much memory as there are connections. Who waits is served in the order of
-/// asking. With nothing else under way any request is promised room, so that none waits for ever for being too large.
+/// asking. With no other large one under way any request is promised room, so that none waits for ever for being too large,
+/// nor for small ones of which there are always some, such as fetches that wait for records.
 final class RequestBudget: Sendable {
     /// Bytes: requests up to this size need no promise. Most are.
-    static let freeBytes = 64 << 10
+    let freeBytes: Int
 
     /// Names a request that waits for room.
     struct Ticket: Equatable {
@@ -28,13 +29,16 @@ final class RequestBudget: Sendable {
 
     private let limit: Int
     private let used = Atomic<Int>(0)
+    /// Of those, the bytes of large requests.
+    private let usedByLarge = Atomic<Int>(0)
     /// How many wait: looked at after every release, so without taking the lock.
     private let waiterCount = Atomic<Int>(0)
     private let waiters = Mutex<(queue: CircularBuffer<Waiter>, next: Int)>((CircularBuffer(), 0))
 
     /// - Parameter limit: bytes; 0 or less for no limit, as Kafka's -1.
-    init(limit: Int) {
+    init(limit: Int, freeBytes: Int = 64 << 10) {
         self.limit = limit > 0 ? limit : Int.max
+        self.freeBytes = freeBytes
     }
 
     var isExhausted: Bool { self.used.load(ordering: .relaxed) >= self.limit }
@@ -50,17 +54,20 @@ final class RequestBudget: Sendable {
 
     /// Counts a request that is there, whatever the limit.
     func take(_ byteCount: Int) {
+        if byteCount > self.freeBytes { self.usedByLarge.add(byteCount, ordering: .sequentiallyConsistent) }
         self.used.add(byteCount, ordering: .relaxed)
     }
 
-    /// Counts bytes no more, and promises room to those who wait for it.
+    /// Counts a request no more, and promises room to those who wait for it. Takes its size as `take` or `promise` had it:
+    /// not the sum of several.
     func release(_ byteCount: Int) {
         if byteCount == 0 { return }
+        if byteCount > self.freeBytes { self.usedByLarge.subtract(byteCount, ordering: .sequentiallyConsistent) }
         self.used.subtract(byteCount, ordering: .sequentiallyConsistent)
         if self.waiterCount.load(ordering: .sequentiallyConsistent) > 0 { self.serveWaiters() }
     }
 
-    /// Promises room for a request, which is counted from then on and to be released.
+    /// Promises room for a large request, which is counted from then on and to be released.
     ///
     /// - Parameter whenPromised: called once, on any thread, when there is room; not if there is some at once.
     /// - Returns: nil if there is room, else what to `cancel`.
@@ -103,14 +110,12 @@ final class RequestBudget: Sendable {
         for waiter in served { waiter.whenPromised() }
     }
 
+    /// To be called under the lock: nobody else promises meanwhile. What others take is there, whatever is decided here.
     private func takeIfThereIsRoom(_ byteCount: Int) -> Bool {
-        var used = self.used.load(ordering: .sequentiallyConsistent)
-        while used <= 0 || used <= self.limit - min(byteCount, self.limit) {
-            let (exchanged, original) = self.used.compareExchange(
-                expected: used, desired: used &+ byteCount, ordering: .sequentiallyConsistent)
-            if exchanged { return true }
-            used = original
-        }
-        return false
+        let used = self.used.load(ordering: .sequentiallyConsistent)
+        let isAlone = self.usedByLarge.load(ordering: .sequentiallyConsistent) <= 0
+        guard isAlone || used <= self.limit - min(byteCount, self.limit) else { return false }
+        self.take(byteCount)
+        return true
     }
 }

@@ -19,7 +19,7 @@ struct RequestBudgetTests {
 
     @Test("what fits is promised at once, what does not waits in the order of asking")
     func order() {
-        let budget = RequestBudget(limit: 100)
+        let budget = RequestBudget(limit: 100, freeBytes: 5)
         let promised = Promised()
         #expect(budget.promise(60, whenPromised: promised.note("a")) == nil)
         #expect(budget.promise(60, whenPromised: promised.note("b")) != nil)
@@ -31,22 +31,41 @@ struct RequestBudgetTests {
         #expect(budget.byteCount == 70 && !budget.isWaitedFor)
     }
 
-    @Test("a request larger than the whole budget is promised room when nothing else is under way")
-    func larger() {
-        let budget = RequestBudget(limit: 100)
+    @Test(
+        "a request as large as the whole budget, or larger, has room when no other large one is under way",
+        arguments: [100, 500])
+    func larger(size: Int) {
+        let budget = RequestBudget(limit: 100, freeBytes: 5)
         let promised = Promised()
-        budget.take(1)
-        #expect(budget.promise(500, whenPromised: promised.note("large")) != nil)
-        budget.release(1)
+        budget.take(6)
+        #expect(budget.promise(size, whenPromised: promised.note("large")) != nil)
+        budget.release(6)
         #expect(promised.all == ["large"])
-        #expect(budget.promise(1, whenPromised: promised.note("small")) != nil)
-        budget.release(500)
-        #expect(promised.all == ["large", "small"])
+        #expect(budget.promise(10, whenPromised: promised.note("next")) != nil)
+        budget.release(size)
+        #expect(promised.all == ["large", "next"])
+    }
+
+    @Test("small requests, of which there are always some, keep no large one from its room, and count beside others")
+    func small() {
+        let budget = RequestBudget(limit: 100, freeBytes: 5)
+        let promised = Promised()
+        // Fetches that wait for records, say.
+        for _ in 0..<10 { budget.take(5) }
+        #expect(budget.promise(100, whenPromised: promised.note("a")) == nil)
+        #expect(budget.promise(20, whenPromised: promised.note("b")) != nil)
+        #expect(budget.promise(40, whenPromised: promised.note("c")) != nil)
+        budget.release(100)
+        // 50 of small ones and 20 leave no room for 40 more.
+        #expect(promised.all == ["b"])
+        budget.release(5)
+        budget.release(5)
+        #expect(promised.all == ["b", "c"])
     }
 
     @Test("who waits no more lets those behind him in, and who was promised meanwhile is told so")
     func cancel() throws {
-        let budget = RequestBudget(limit: 100)
+        let budget = RequestBudget(limit: 100, freeBytes: 5)
         let promised = Promised()
         budget.take(50)
         let large = try #require(budget.promise(80, whenPromised: promised.note("large")))
