@@ -91,13 +91,14 @@ public final class Broker: Sendable {
         self.scrubber = Scrubber(
             topics: self.topics, clock: clock, metrics: metrics.storage, logger: logger
         ) { scrubLimits }
+        let space = self.space
         self.ioThreads = (0..<threads.io).map {
-            IOThread(index: $0, journal: logs.journal, clock: clock, metrics: metrics.storage, logger: logger)
+            IOThread(
+                index: $0, journal: logs.journal, space: space, clock: clock, metrics: metrics.storage, logger: logger)
         }
         self.readers = WorkerPool(name: "martlet-read", threadCount: threads.readers)
         self.admin = WorkerPool(name: "martlet-admin", threadCount: 1)
         self.journalKeeper = WorkerPool(name: "martlet-journal", threadCount: 1)
-        let space = self.space
         self.cleaner = LogCleaner(clock: clock, metrics: metrics.storage, logger: logger) { space.mark }
         self.groups = GroupCoordinatorService(
             metadata: metadata,

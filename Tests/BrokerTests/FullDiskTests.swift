@@ -165,6 +165,28 @@ struct FullDiskTests {
         }
     }
 
+    @Test("what is written counts once: a look while it waits for its sync finds the gate open")
+    func writtenAndNotSynced() async throws {
+        let (disk, files) = (FakeDisk(), SimulatedFileSystem(directories: ["/tmp"]))
+        try await withBroker(fileSystem: files, diskSpace: disk.source) { broker in
+            try await broker.createTopic("orders")
+            let log = "\(broker.directory)/orders-0/00000000000000000000.log"
+            let found = Mutex<[Bool]>([])
+            let space = broker.broker.space
+            files.beforeEachChange { _ in
+                guard files.contents(of: log)?.isEmpty == false else { return }
+                // As it is when the batch has taken its room: one byte above the mark.
+                disk.usable = (64 << 20) + 1
+                space.look()
+                found.withLock { $0.append(space.hasRoom) }
+            }
+            #expect(try await Self.produceAnswer(broker).errorCode == 0)
+            files.beforeEachChange(nil)
+            let rooms = found.withLock { $0 }
+            #expect(!rooms.isEmpty && rooms.allSatisfy { $0 })
+        }
+    }
+
     @Test("a write that finds no room is refused, closes the gate at once, and the same producer goes on later")
     func noSpace() async throws {
         let (disk, files) = (FakeDisk(), SimulatedFileSystem(directories: ["/tmp"]))

@@ -47,14 +47,13 @@ struct ProduceHandler: Sendable {
         if pass.accepted.isEmpty {
             return try self.outcome(pass.response([]), request.acks)
         }
-        let (space, acceptedBytes) = (self.broker.space, pass.acceptedBytes)
-        space.accepted(acceptedBytes)
+        let space = self.broker.space
+        space.accepted(pass.acceptedBytes)
         let promise = self.context.eventLoop.makePromise(of: [AppendTracker.Outcome].self)
         self.submit(pass.accepted, acks: request.acks, promise: promise)
         let acks = request.acks
         let answered = promise.futureResult.flatMapThrowing { [pass, self] results in
             pass.count(results, shard: self.context.connection.metricsShard)
-            space.settled(acceptedBytes)
             if let full = results.lazy.compactMap(\.noRoom).first { space.writeFailed(full) }
             return try self.outcome(pass.response(results), acks)
         }

@@ -14,6 +14,7 @@ import PrometheusText
 /// - An append that waits for the disk is answered only after a sync that began after it was written.
 /// - After a failed write or sync nothing of that partition is acknowledged any more; the log fences itself.
 struct CommitCycle {
+    private let space: DiskSpaceWatch
     private let clock: BrokerClock
     private let metrics: StorageMetrics
     private let shard: Int
@@ -36,7 +37,8 @@ struct CommitCycle {
     private var waitingCycles = 0
 
     /// - Parameter shard: of `metrics`.
-    init(clock: BrokerClock, metrics: StorageMetrics, shard: Int, syncThread: SyncThread) {
+    init(space: DiskSpaceWatch, clock: BrokerClock, metrics: StorageMetrics, shard: Int, syncThread: SyncThread) {
+        self.space = space
         self.clock = clock
         self.metrics = metrics
         self.shard = shard
@@ -112,6 +114,9 @@ struct CommitCycle {
             leaderEpoch: partition.leaderEpoch.rawValue,
             now: now
         )
+        // From here on the disk itself counts them, long before a sync has made them durable.
+        self.space.settled(
+            group.appends.reduce(0) { $0 + ($1.origin == .produce ? Int64($1.batch.header.sizeInBytes) : 0) })
         let durability = partition.currentDurability
         var waiting = SyncThread.Written(partition: partition, answers: [])
         var writtenAt: Int64 = 0

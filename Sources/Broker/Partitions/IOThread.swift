@@ -38,13 +38,16 @@ final class IOThread: Sendable {
     private let thread: Thread
     private let syncThread: SyncThread
 
-    init(index: Int, journal: Journal, clock: BrokerClock, metrics: StorageMetrics, logger: Logger) {
+    init(
+        index: Int, journal: Journal, space: DiskSpaceWatch, clock: BrokerClock, metrics: StorageMetrics, logger: Logger
+    ) {
         let queue = self.queue
         let syncThread = SyncThread(
             index: index, journal: journal, clock: clock, metrics: metrics, logger: logger)
         self.syncThread = syncThread
         self.thread = Thread(name: "martlet-io-\(index)") {
-            var cycle = CommitCycle(clock: clock, metrics: metrics, shard: index, syncThread: syncThread)
+            var cycle = CommitCycle(
+                space: space, clock: clock, metrics: metrics, shard: index, syncThread: syncThread)
             while true {
                 let work = queue.takeAll()
                 if work.isEmpty { return }

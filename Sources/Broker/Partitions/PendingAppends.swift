@@ -27,7 +27,8 @@ final class PendingAppends {
         if !self.groups.contains(where: { $0 === groups }) { self.groups.append(groups) }
     }
 
-    /// Hands everything over, in order. What no thread takes any more fails.
+    /// Hands everything over, in order. What no thread takes any more fails; the broker is going, and nobody counts the
+    /// room on its disk any more.
     func submit() {
         if !self.groups.isEmpty {
             for group in self.groups { group.submitWrites() }

@@ -99,7 +99,7 @@ final class DiskSpaceWatch: Sendable {
     /// Why they may not.
     var explanation: String { self.gate.withLock { $0.explanation(directory: self.directory) } }
 
-    /// Counts bytes that are going to be written.
+    /// Counts bytes of producers that are going to be written; `settled` has to follow.
     func accepted(_ byteCount: Int64) {
         self.inFlight.wrappingAdd(byteCount, ordering: .relaxed)
         let left = self.left.wrappingSubtract(byteCount, ordering: .relaxed).newValue
@@ -108,7 +108,8 @@ final class DiskSpaceWatch: Sendable {
         if left < threshold, left &+ byteCount >= threshold { self.wake() }
     }
 
-    /// Counts bytes that were accepted and have been written or refused since.
+    /// Counts bytes that were accepted and have been written since, durably or not, or could not be written: what is
+    /// left of the disk tells of them now.
     func settled(_ byteCount: Int64) {
         self.inFlight.wrappingSubtract(byteCount, ordering: .relaxed)
     }
