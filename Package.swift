@@ -214,7 +214,7 @@ let package = Package(
         .testTarget(
             name: "LoadGeneratorTests",
             dependencies: [
-                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", nioCore,
+                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", "ProcessStart", nioCore,
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
             ]
         ),
@@ -271,7 +271,10 @@ let package = Package(
         ),
         // Starts the `martlet` that was built beside it and runs clients of others against it.
         .testTarget(
-            name: "InteropTests", dependencies: ["martlet", "interop-client"], exclude: ["clients", "requirements.txt"]),
+            name: "InteropTests", dependencies: ["martlet", "interop-client", "ProcessStart"],
+            exclude: ["clients", "requirements.txt"]),
+        // How tests start programs; one lock for all targets, since they run in one process.
+        .target(name: "ProcessStart", path: "Tests/ProcessStart"),
         // One of those clients is ours.
         .executableTarget(
             name: "interop-client",

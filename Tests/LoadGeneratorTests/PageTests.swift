@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import Foundation
+import ProcessStart
 import Testing
 
 @testable import LoadGenerator
@@ -69,7 +70,7 @@ import Testing
             ] + options + [file.absoluteString]
         process.standardOutput = try FileHandle(forWritingTo: output)
         process.standardError = FileHandle.nullDevice
-        try process.run()
+        try process.start()
         process.waitUntilExit()
         let dom = try String(contentsOf: output, encoding: .utf8)
         let match = try #require(dom.firstMatch(of: /<pre id="drawn">([A-Za-z0-9+\/=]+)</), "\(dom.suffix(500))")

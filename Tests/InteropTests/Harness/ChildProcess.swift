@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import Foundation
+import ProcessStart
 import Synchronization
 
 /// A program that a test has started. Its output goes to files, so that no pipe can fill up and stop it.
@@ -57,7 +58,7 @@ final class ChildProcess: Sendable {
             continuation.yield(Exit(status: process.terminationStatus, isSignal: isSignal))
             continuation.finish()
         }
-        try self.process.run()
+        try self.process.start()
     }
 
     func send(_ signal: Int32) {

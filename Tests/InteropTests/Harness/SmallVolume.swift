@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import Foundation
+import ProcessStart
 
 #if canImport(Glibc)
 import Glibc
@@ -83,7 +84,7 @@ final class SmallVolume: Sendable {
         process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
-        guard (try? process.run()) != nil else { return false }
+        guard (try? process.start()) != nil else { return false }
         process.waitUntilExit()
         return process.terminationStatus == 0
     }

@@ -17,6 +17,10 @@ final class Child: Sendable {
     /// How long a program has to end after `SIGTERM`.
     static let patience = Duration.seconds(25)
 
+    /// One is started after the other: Foundation waits for a pair of sockets to be closed, which a program that is
+    /// started at the same moment may inherit, so that the first would not end before the second.
+    private static let starting = Mutex<Void>(())
+
     let name: String
     private let executable: URL
     private let arguments: [String]
@@ -49,7 +53,7 @@ final class Child: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = output
-        try process.run()
+        try Self.starting.withLock { _ in try process.run() }
         self.process.withLock { $0 = process }
     }
 
