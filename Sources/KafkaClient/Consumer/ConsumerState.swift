@@ -173,9 +173,9 @@ struct ConsumerState: Sendable {
     // MARK: Positions
 
     /// Adds a partition, unless it is there.
-    mutating func assign(_ partition: TopicPartition, start: ConsumerStart) {
+    mutating func assign(_ partition: TopicPartition, start: ConsumerStart, isAnnounced: Bool = true) {
         guard self.fetcher.partitions[partition] == nil else { return }
-        let number = self.fetcher.assign(partition, start: start)
+        let number = self.fetcher.assign(partition, start: start, isAnnounced: isAnnounced)
         if case .offset(let offset) = start {
             self.offsets.begin(partition, number: number, at: .init(next: offset), isCommitted: false)
         }

@@ -150,14 +150,17 @@ extension KafkaConsumer {
         if !revoked.isEmpty { self.tell(.revoked(revoked)) }
     }
 
-    /// Begins to read what was assigned and has a name.
+    /// Begins to read what was assigned and has a name, as soon as that has been told: nothing of it is delivered before,
+    /// and who is told may seek first.
     func beginNamed() {
         let begun = self.withState { state -> [TopicPartition] in
             let named = state.group?.takeNamed() ?? []
-            for partition in named { state.assign(partition, start: .committed) }
+            for partition in named { state.assign(partition, start: .committed, isAnnounced: false) }
             return named
         }
-        if !begun.isEmpty { self.tell(.assigned(begun)) }
+        guard !begun.isEmpty else { return }
+        self.tell(.assigned(begun))
+        self.withState { $0.fetcher.announced(begun) }
     }
 
     /// Asks for the names of topics; those that the brokers do not know yet, or not any more, stay unknown.

@@ -5,14 +5,16 @@ public import KafkaTypes
 
 /// What a consumer tells of its life, beside the records.
 public enum KafkaConsumerEvent: Sendable {
-    /// The group has given these partitions to this consumer, beside those from before.
+    /// The group has given these partitions to this consumer, beside those from before. Nothing of them has been delivered
+    /// yet, and nothing is before ``KafkaConsumerConfiguration/onEvent`` has returned: it may seek.
     case assigned([TopicPartition])
     /// These partitions are read no more. What was processed of them has been committed, if the consumer commits by
     /// itself.
     case revoked([TopicPartition])
     /// The group has given these partitions to others without waiting, for example because heartbeats did not get
     /// through or because the receiver took longer than ``KafkaConsumerConfiguration/maxPollInterval``. What was done
-    /// since the last commit will be read again. The consumer joins again by itself.
+    /// since the last commit will be read again. The consumer joins again by itself. A record or batch that was delivered
+    /// before may still be in the receiver's hands: nothing of these partitions follows it.
     case lost([TopicPartition], KafkaClientError)
     /// Reading begins elsewhere than it should, because that offset is not in the partition; `from` is nil when the
     /// group had committed nothing.

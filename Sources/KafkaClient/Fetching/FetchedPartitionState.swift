@@ -44,6 +44,8 @@ struct FetchedPartitionState: Sendable {
     /// With read-committed: where what may be read ends.
     var lastStableOffset: Int64?
     var isPaused = false
+    /// Whoever is to know of the assignment does: before, nothing is found out about the partition, and so nothing read.
+    var isAnnounced = true
     /// It stands in the queue of partitions to be served.
     var isReady = false
     /// Nothing is fetched before what is buffered was taken: the last answer said that there is nothing after it.

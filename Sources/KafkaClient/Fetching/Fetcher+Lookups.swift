@@ -59,7 +59,8 @@ extension Fetcher {
         var starts: [BrokerAddress: [TopicPartition: Lookup.Start]] = [:]
         var checks: [BrokerAddress: [TopicPartition: Check]] = [:]
         var nextMs: Int64?
-        for (partition, state) in self.partitions where state.lookup == nil && state.lacksSomething {
+        for (partition, state) in self.partitions
+        where state.isAnnounced && state.lookup == nil && state.lacksSomething {
             guard state.nextLookupMs <= nowMs else {
                 nextMs = min(nextMs ?? Int64.max, state.nextLookupMs)
                 continue

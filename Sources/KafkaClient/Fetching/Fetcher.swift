@@ -98,13 +98,22 @@ struct Fetcher: Sendable {
     // MARK: The assignment
 
     /// Adds a partition, which must not be there. Returns the number of the assignment.
+    ///
+    /// - Parameter isAnnounced: false puts off everything until ``announced(_:)``.
     @discardableResult
-    mutating func assign(_ partition: TopicPartition, start: ConsumerStart) -> Int {
+    mutating func assign(_ partition: TopicPartition, start: ConsumerStart, isAnnounced: Bool = true) -> Int {
         precondition(self.partitions[partition] == nil, "\(partition) is assigned already")
         self.lastNumber += 1
         self.partitions[partition] = FetchedPartitionState(number: self.lastNumber, start: start)
+        self.partitions[partition]?.isAnnounced = isAnnounced
         self.hasLookups = true
         return self.lastNumber
+    }
+
+    /// These may be read, if they are still there.
+    mutating func announced(_ partitions: some Sequence<TopicPartition>) {
+        for partition in partitions { self.partitions[partition]?.isAnnounced = true }
+        self.hasLookups = true
     }
 
     /// Forgets a partition and what is buffered of it.

@@ -8,7 +8,8 @@
 ///   that of the offset before it.
 /// - A partition has one owner at a time, and nobody processes what is not its own. A member that was stopped is excused
 ///   until it has learned what it missed, and so is one that learns later that it had been thrown out: of a machine that
-///   was too busy for heartbeats.
+///   was too busy for heartbeats. Where records are processed beside the membership, the one in hand when partitions are
+///   lost is finished afterwards.
 /// - What was committed stays: whoever is given a partition begins where the last confirmed commit was, or behind it.
 struct GroupAudit {
     /// How long partitions stood still in one step of a test. Nanoseconds.
@@ -36,7 +37,10 @@ struct GroupAudit {
     private var partitions: [PartitionState]
     /// Stopped members that have not yet learned what happened meanwhile.
     private var stale: Set<String> = []
-    private var stopped: Set<String> = []
+    /// Members whose records are processed in another task than the one that tells of the group.
+    private let concurrent: Set<String>
+    /// By member: what it has just lost and may have one record of in hand.
+    private var inHand: [String: Set<Int>] = [:]
 
     private struct PartitionState {
         var owners: Set<String> = []
@@ -51,9 +55,14 @@ struct GroupAudit {
 
     /// - Parameters:
     ///   - diaries: by member.
+    ///   - concurrent: members whose records are processed in another task than the one that tells of the group.
     ///   - ends: how many records each partition has.
     ///   - steps: what the test did, and when it began.
-    init(_ diaries: [String: [MemberEvent]], ends: [Int], steps: [(name: String, start: Int64)]) {
+    init(
+        _ diaries: [String: [MemberEvent]], concurrent: Set<String> = [], ends: [Int],
+        steps: [(name: String, start: Int64)]
+    ) {
+        self.concurrent = concurrent
         self.partitions = Array(repeating: PartitionState(), count: ends.count)
         self.standstills = steps.map { Standstill(step: $0.name) }
         self.starts = steps.map(\.start)
@@ -82,6 +91,7 @@ struct GroupAudit {
         case .lost(let partitions):
             if !self.stale.contains(member) { self.expulsions += 1 }
             self.stale.remove(member)
+            if self.concurrent.contains(member) { self.inHand[member] = partitions }
             for partition in partitions {
                 self.partitions[partition].doubts[member] = nil
                 self.release(partition, by: member)
@@ -123,7 +133,8 @@ struct GroupAudit {
         if number != offset * self.partitions.count + partition {
             self.add("\(name): \(member) read record \(number) there")
         }
-        if !self.partitions[partition].owners.contains(member), !self.stale.contains(member) {
+        let wasInHand = self.inHand.removeValue(forKey: member)?.contains(partition) ?? false
+        if !self.partitions[partition].owners.contains(member), !self.stale.contains(member), !wasInHand {
             self.add("\(name): processed by \(member), which did not have the partition, at \(time)")
         }
         if let beginning = self.partitions[partition].beginnings.removeValue(forKey: member), offset < beginning {

@@ -98,6 +98,24 @@ import Testing
         #expect(audit.refusedCommits == 1)
     }
 
+    @Test("what was in hand when a partition was lost is finished where records have a task of their own: one of them")
+    func inHand() {
+        func audit(records: Int, concurrent: Set<String>) -> GroupAudit {
+            let late = (0..<records).map { Self.record(62 + Int64($0), 1 + $0) }
+            return GroupAudit(
+                [
+                    "A": [
+                        MemberEvent(10, .assigned([0])), Self.record(20, 0), MemberEvent(30, .paused),
+                        MemberEvent(60, .resumed), MemberEvent(61, .lost([0])),
+                    ] + late,
+                    "B": [MemberEvent(40, .assigned([0])), Self.record(50, 0), Self.record(55, 1), Self.record(58, 2)],
+                ], concurrent: concurrent, ends: [3], steps: [("all", 0)])
+        }
+        #expect(audit(records: 1, concurrent: ["A"]).problems == [])
+        #expect(audit(records: 2, concurrent: ["A"]).problems.count == 1)
+        #expect(audit(records: 1, concurrent: ["B"]).problems.count == 1)
+    }
+
     @Test("lines of a member are read")
     func lines() throws {
         func event(_ line: String) throws -> MemberEvent { try MemberEvent(line: Data(line.utf8)) }

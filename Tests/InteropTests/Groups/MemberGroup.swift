@@ -168,7 +168,9 @@ actor MemberGroup {
 
     func audit(ends: [Int], steps: [(name: String, start: Int64)]) -> GroupAudit {
         GroupAudit(
-            Dictionary(uniqueKeysWithValues: self.everybody.map { ($0.name, $0.diary) }), ends: ends, steps: steps)
+            Dictionary(uniqueKeysWithValues: self.everybody.map { ($0.name, $0.diary) }),
+            concurrent: Set(self.everybody.filter { $0.options.library == .kafkaClient }.map(\.name)),
+            ends: ends, steps: steps)
     }
 }
 

@@ -91,6 +91,41 @@ import Testing
         }
     }
 
+    @Test("whoever is told of an assignment may seek before anything of it is delivered")
+    func seeksWhenAssigned() async throws {
+        let group = FakeGroup { state in
+            state.target = [0]
+            state.committed = [0: 3]
+            state.end = 20
+        }
+        let owner = Mutex<KafkaConsumer?>(nil)
+        let receiver = Receiver()
+        try await FakeGroup.run(
+            group,
+            configure: { configuration in
+                configuration.onEvent = { event in
+                    receiver.note(event)
+                    guard case .assigned(let partitions) = event else { return }
+                    // What a busy machine may do: it takes long until the call is over.
+                    for _ in 0..<200_000 { _ = group.log }
+                    for partition in partitions {
+                        #expect(throws: Never.self) {
+                            try owner.withLock { $0 }?.seek(partition, to: .offset(15))
+                        }
+                    }
+                }
+            }
+        ) { consumer in
+            owner.withLock { $0 = consumer }
+            try await Self.consume(consumer) { batch in
+                if try receiver.receive(batch) == 5 { consumer.close() }
+                return .more
+            }
+            #expect(receiver.offsets == [0: Array(15..<20)])
+        }
+        owner.withLock { $0 = nil }
+    }
+
     @Test("offsets are committed every now and then, too")
     func periodicCommits() async throws {
         let group = FakeGroup { state in

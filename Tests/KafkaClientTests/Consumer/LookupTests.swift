@@ -57,6 +57,19 @@ import Testing
         #expect(Self.take(&fetcher).isEmpty, "what is being asked is not asked again")
     }
 
+    @Test("a partition that was not announced is left alone, also after a seek")
+    func announcement() {
+        var fetcher = Self.fetcher([(.earliest, Self.first)])
+        for index: Int32 in [1, 2] { fetcher.assign(Self.partition(index), start: .committed, isAnnounced: false) }
+        _ = fetcher.seek(Self.partition(2), to: .offset(7))
+        #expect(Self.take(&fetcher) == ["starts 0 at a"])
+        fetcher.hasLookups = false
+        fetcher.remove(Self.partition(1))
+        fetcher.announced([Self.partition(1), Self.partition(2)])
+        #expect(fetcher.hasLookups)
+        #expect(Self.take(&fetcher) == ["leaders 2"])
+    }
+
     @Test("what a question did not bring is asked again when it is over, and not before")
     func again() {
         var fetcher = Self.fetcher([(.earliest, Self.first), (.earliest, Self.first)])
