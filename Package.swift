@@ -17,6 +17,7 @@ func systemLibrary(_ name: String, apt: String) -> Target {
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 /// A product of a package that is fetched only with a trait: SwiftPM leaves out what no enabled trait asks for.
@@ -150,7 +151,9 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "KafkaTypes", "KafkaMessages", "KafkaRecords", "KafkaClient", nioCore, nioPosix, logging,
+                "KafkaTypes", "KafkaMessages", "KafkaRecords", "KafkaClient", "PrometheusText", nioCore, nioPosix,
+                nioHTTP1, logging,
+                optional("Metrics", "swift-metrics", trait: "Metrics"),
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
                 optional("Yams", "Yams", trait: "Broker"),
             ]
@@ -214,7 +217,8 @@ let package = Package(
         .testTarget(
             name: "LoadGeneratorTests",
             dependencies: [
-                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", "ProcessStart", nioCore,
+                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", "ProcessStart", "PrometheusText", nioCore,
+                nioPosix,
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
             ]
         ),

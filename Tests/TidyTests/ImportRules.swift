@@ -39,7 +39,10 @@ enum ImportRules {
         "PrometheusText": [],
         "AdminHTTP": ["PrometheusText", "NIOCore", "Logging", "Hummingbird", "HTTPTypes", "ServiceLifecycle"],
         "LoadGenerator": Self.language.union(Self.libc)
-            .union(["KafkaClient", "NIOPosix", "Logging", "Histogram", "Yams", "Foundation"]),
+            .union([
+                "KafkaClient", "PrometheusText", "NIOPosix", "NIOHTTP1", "Logging", "CoreMetrics", "Histogram", "Yams",
+                "Foundation",
+            ]),
         "KafkaClient": Self.language.union(Self.libc).union([
             "NIOPosix", "Logging",
             // Each behind the trait that fetches it.

@@ -43,6 +43,8 @@ public struct BenchReport: Codable, Sendable, Equatable {
     public var totals: Totals
     /// What went wrong, the most frequent first.
     public var errors: [Failure]
+    /// What the brokers measured themselves; nil when they were not asked.
+    public var brokerTimes: BrokerTimes?
 
     /// The workload as it was run.
     public struct Settings: Codable, Sendable, Equatable {

@@ -22,6 +22,8 @@ public struct Comparison: Sendable {
     /// What is compared.
     public enum Figure: String, Sendable, CaseIterable, Codable {
         case recordsPerSecond, bytesPerSecond, p50, p90, p99, p999, max, failed
+        /// Of requests, where the brokers were asked.
+        case clientMean, brokerMean, brokerP99, brokerDisk, rest
 
         /// What people call it.
         public var title: String {
@@ -34,6 +36,11 @@ public struct Comparison: Sendable {
             case .p999: "p99.9 ms"
             case .max: "max ms"
             case .failed: "errors"
+            case .clientMean: "client ms"
+            case .brokerMean: "broker ms"
+            case .brokerP99: "broker p99 ~"
+            case .brokerDisk: "disk ms"
+            case .rest: "rest ms"
             }
         }
 
@@ -56,13 +63,25 @@ public struct Comparison: Sendable {
             case .p999: phase.latencyMs?.p999
             case .max: phase.latencyMs?.max
             case .failed: Double(phase.failed)
+            case .clientMean, .brokerMean, .brokerP99, .brokerDisk, .rest: nil
+            }
+        }
+
+        func value(_ requests: BenchReport.Requests) -> Double? {
+            switch self {
+            case .clientMean: requests.clientMs?.mean
+            case .brokerMean: requests.totalMs.mean
+            case .brokerP99: requests.totalMs.p99
+            case .brokerDisk: requests.diskMs?.mean
+            case .rest: requests.restMs
+            default: nil
             }
         }
     }
 
     /// One figure of one phase, in the order of the runs.
     public struct Row: Sendable, Equatable {
-        /// The phase's name.
+        /// The phase's name, or the API's whose requests it is about.
         public var phase: String
         /// What is compared.
         public var figure: Figure
@@ -101,12 +120,21 @@ public struct Comparison: Sendable {
             for phase in run.report.phases where !phases.contains(phase.name) { phases.append(phase.name) }
         }
         return phases.flatMap { name in
-            Figure.allCases.compactMap { figure in
-                let values = self.runs.map { run in
-                    run.report.phases.first { $0.name == name }.flatMap { figure.value($0) }
-                }
-                return values.contains { $0 != nil } ? Row(phase: name, figure: figure, values: values) : nil
+            self.rows(name) { figure, report in
+                report.phases.first { $0.name == name }.flatMap { figure.value($0) }
             }
+        }
+            + BrokerSnapshot.apis.flatMap { api in
+                self.rows(api) { figure, report in
+                    report.brokerTimes?.requests.first { $0.api == api }.flatMap { figure.value($0) }
+                }
+            }
+    }
+
+    private func rows(_ name: String, _ value: (Figure, BenchReport) -> Double?) -> [Row] {
+        Figure.allCases.compactMap { figure in
+            let values = self.runs.map { value(figure, $0.report) }
+            return values.contains { $0 != nil } ? Row(phase: name, figure: figure, values: values) : nil
         }
     }
 

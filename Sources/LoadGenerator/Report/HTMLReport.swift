@@ -76,6 +76,7 @@ public struct HTMLReport: Sendable {
                 + "<span>\(more.htmlEscaped)</span></div>"
         }
         return "<section class=\"cards\">\(items.joined())</section>" + self.phases(report)
+            + self.brokerTimes(report)
     }
 
     private func phases(_ report: BenchReport) -> String {
@@ -93,6 +94,15 @@ public struct HTMLReport: Sendable {
             ]
         }
         return "<section>\(Self.table(titles, rows))</section>"
+    }
+
+    /// Nothing for a run in which the brokers were not asked.
+    private func brokerTimes(_ report: BenchReport) -> String {
+        guard let times = report.brokerTimes else { return "" }
+        let content = BrokerTimesTable(times, isWide: true)
+        let table = content.rows.isEmpty ? "" : Self.table(content.titles.map { $0.lowercased() }, content.rows)
+        let notes = content.notes.map { "<li>\($0.htmlEscaped)</li>" }.joined()
+        return "<section id=\"broker\"><h2>In the brokers</h2>\(table)<ul>\(notes)</ul></section>"
     }
 
     private static func table(_ titles: [String], _ rows: [[String]]) -> String {

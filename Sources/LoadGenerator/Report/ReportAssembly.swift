@@ -14,6 +14,8 @@ struct ReportAssembly {
     var fill: LoadPhase.Outcome?
     var load: LoadPhase.Outcome?
     var inLog: Int?
+    /// What the brokers told of the load; nil when nobody asked.
+    var watch: BrokerWatch?
     var isInterrupted = false
 
     var report: BenchReport {
@@ -24,7 +26,16 @@ struct ReportAssembly {
                 id: self.cluster.clusterID, brokers: self.cluster.brokers.map { "\($0.address)" },
                 pingMs: self.load.flatMap { BenchReport.Latency($0.ping) }),
             machine: self.machine, phases: self.phases, series: self.load?.statistics.series ?? [],
-            totals: self.totals, errors: self.errors)
+            totals: self.totals, errors: self.errors, brokerTimes: self.brokerTimes)
+    }
+
+    private var brokerTimes: BenchReport.BrokerTimes? {
+        self.watch.map { watch in
+            BenchReport.BrokerTimes(
+                watch.outcome, requests: watch.requests,
+                produce: self.load?.statistics.producePhase("produce", end: self.load?.end),
+                waitsForAnswers: self.workload.acks != .none)
+        }
     }
 
     private var phases: [BenchReport.Phase] {

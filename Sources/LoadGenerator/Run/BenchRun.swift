@@ -44,15 +44,27 @@ public struct BenchRun: Sendable {
     public var keepsTopics = false
     /// How long answers are waited for when the load has ended, in seconds; less if somebody has ended it.
     public var drainSeconds = 30.0
-    /// Told what happens, from one task.
+    /// How long the cluster may take after that to count what is in the topics, and to delete them, in seconds each: with
+    /// all its retries it could be minutes.
+    public var lastAnswersSeconds = 30.0
+    /// Brokers that are asked what they have measured themselves; see ``prepare(_:)``.
+    public var admin: [AdminAddress] = []
+    /// Told what happens. Warnings may come from another task than the rest.
     public var observer: @Sendable (Progress) -> Void = { _ in }
     private let stop = StopSwitch()
+    private let requestTimes = RequestTimes()
 
     /// A run with the defaults.
     public init(_ workload: Workload) { self.workload = workload }
 
     /// Ends the load now, as if its time were over. May be called from anywhere, and more than once.
     public func end() { self.stop.pull(at: MonotonicClock.now) }
+
+    /// Has the cluster that is made with this configuration report how long its requests take, if brokers are asked for
+    /// the same. Without it the report has the brokers' times and nothing to take them from.
+    public func prepare(_ configuration: inout KafkaClusterConfiguration) {
+        if !self.admin.isEmpty { self.requestTimes.attach(to: &configuration) }
+    }
 
     /// Runs it.
     ///
@@ -85,8 +97,12 @@ public struct BenchRun: Sendable {
     /// A task that was cancelled cannot delete them any more, and says so.
     private func delete(_ topics: BenchTopics, on cluster: KafkaCluster) async {
         self.observer(.began(.cleaningUp))
+        let limit = self.lastAnswersSeconds
         do {
-            try await topics.delete(on: cluster)
+            let isDone: Void? = try await TimeLimit.run(limit) { try await topics.delete(on: cluster) }
+            if isDone == nil {
+                self.observer(.warning("the topics \(topics.names[0])… may be left behind: no answer in \(limit) s"))
+            }
         } catch {
             self.observer(.warning("the topics \(topics.names[0])… are left behind: \(error)"))
         }
@@ -98,11 +114,14 @@ public struct BenchRun: Sendable {
     ) async throws -> BenchReport {
         let threadCount = max(1, min(MachineUsage.cores, self.workload.producerCount))
         let threads = MultiThreadedEventLoopGroup(numberOfThreads: threadCount)
+        let watch: BrokerWatch? =
+            self.admin.isEmpty
+            ? nil : BrokerWatch(self.admin, requests: self.requestTimes) { self.observer(.warning($0)) }
         let result: Result<BenchReport, any Error>
         do {
             let phase = LoadPhase(
                 workload: self.workload, topics: topics, cluster: cluster, threads: threads, stop: self.stop,
-                brokers: LocalBroker.processes(at: description.brokers.map(\.address)), seed: seed,
+                brokers: LocalBroker.processes(at: description.brokers.map(\.address)), watch: watch, seed: seed,
                 drainSeconds: self.drainSeconds, observer: self.observer)
             let assembly = ReportAssembly(workload: self.workload, cluster: description, startedAt: startedAt)
             result = .success(try await self.run(phase, assembly))
@@ -123,9 +142,12 @@ public struct BenchRun: Sendable {
             phase.kind = .load
             phase.backlog = assembly.fill?.acknowledged ?? 0
             assembly.load = try await phase.run()
+            assembly.watch = phase.watch
         }
         assembly.isInterrupted = self.stop.isPulled
-        assembly.inLog = await phase.topics.recordCount(on: phase.cluster)
+        let (topics, cluster) = (phase.topics, phase.cluster)
+        assembly.inLog =
+            try await TimeLimit.run(self.lastAnswersSeconds) { await topics.recordCount(on: cluster) } ?? nil
         return assembly.report
     }
 }

@@ -83,15 +83,31 @@ final class LoadCrew: Sendable {
                     try await task.work()
                 }
             }
-            if try await !self.write() {
+            let isWritten = try await self.write()
+            // Without producers it is the readers who know the end. Until everything is read nobody waits for it.
+            async let watched: Void? = self.writers.isEmpty ? nil : self.watch?.end()
+            if !isWritten {
                 // Nobody waits any longer: what is not acknowledged has failed.
                 services.cancelAll()
             } else if await !self.waitForReaders() {
                 self.errors.add("unread", "records that were acknowledged had not been read in time", 1)
             }
+            await watched
+            await self.watch?.end()
             self.end()
             try await services.waitForAll()
         }
+    }
+
+    private var watch: BrokerWatch? { self.phase.kind == .load ? self.phase.watch : nil }
+
+    /// Tells when the warm-up is over.
+    func beginWatch(_ watch: BrokerWatch) async {
+        while MonotonicClock.now < self.control.countFrom {
+            // Cancelled: there was no time that counts.
+            guard (try? await Task.sleep(for: Self.pollInterval)) != nil else { return }
+        }
+        await watch.begin()
     }
 
     private func end() {

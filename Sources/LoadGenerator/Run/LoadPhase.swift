@@ -39,6 +39,8 @@ struct LoadPhase: Sendable {
     let stop: StopSwitch
     /// Processes of brokers on this machine.
     let brokers: [Int32]
+    /// Brokers that tell their own times; nil when nobody wants to know.
+    let watch: BrokerWatch?
     let seed: UInt64
     let drainSeconds: Double
     let observer: @Sendable (BenchRun.Progress) -> Void
@@ -51,6 +53,10 @@ struct LoadPhase: Sendable {
 
     /// Runs it. Throws `KafkaClientError` for what the cluster does not let begin at all, and `CancellationError`.
     func run() async throws -> Outcome {
+        let watch = self.kind == .load ? self.watch : nil
+        let hasWarmUp = self.kind == .load && self.workload.effectiveWarmUp > 0
+        // Without a warm-up everything counts, and so nothing may have begun.
+        if !hasWarmUp { await watch?.begin() }
         let ends = self.loops ? try await self.topics.ends(on: self.cluster) : [:]
         let start = MonotonicClock.now + Self.leadTime
         let countFrom = start + Int64((self.kind == .load ? self.workload.effectiveWarmUp : 0) * 1e9)
@@ -65,6 +71,7 @@ struct LoadPhase: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { helpers in
             helpers.addTask { await monitor.watch() }
             if self.kind == .load { helpers.addTask { await crew.ping() } }
+            if hasWarmUp, let watch { helpers.addTask { await crew.beginWatch(watch) } }
             try await crew.work()
             helpers.cancelAll()
             try await helpers.waitForAll()

@@ -22,6 +22,7 @@ struct BenchCommand: AsyncParsableCommand {
               martlet bench produce --rate 50000 --keys random:10000 --html report.html
               martlet bench consume --backlog 1GB
               martlet bench end-to-end --rate 1000 --size 100
+              martlet bench produce --rate 1000 --admin localhost:9644
               martlet bench mixed --producers 4 --consumers 4 --codec lz4
               martlet bench run benchmarks/workloads/1-topic-1kb.yaml --json-file a.json
               martlet bench compare a.json b.json --html compare.html
@@ -30,42 +31,70 @@ struct BenchCommand: AsyncParsableCommand {
               1 also when records failed or were lost, or the run was interrupted.
             """,
         subcommands: [
-            BenchProduceCommand.self, BenchConsumeCommand.self, BenchEndToEndCommand.self, BenchMixedCommand.self,
+            BenchProduceCommand.self, BenchConsumeCommand.self, BenchBothCommand<BenchEndToEnd>.self,
+            BenchBothCommand<BenchMixed>.self,
             BenchRunCommand.self, BenchCompareCommand.self,
         ])
 }
 
-/// `martlet bench produce`.
-struct BenchProduceCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "produce", abstract: "Write records: how many there can be, or how long each takes at a rate.")
+/// What all runs have in common: everything writes records. The groups of options are those of each command itself, as
+/// ArgumentParser takes twice as long for each group that stands in another one.
+protocol BenchLoad {
+    var topics: BenchTopicOptions { get }
+    var names: BenchNameOptions { get }
+    var records: BenchRecordOptions { get }
+    var producers: BenchProducerOptions { get }
+    var time: BenchTimeOptions { get }
+    var output: BenchOutputOptions { get }
+    var admin: BenchAdminOptions { get }
+    var connection: ConnectionOptions { get }
+}
 
-    @OptionGroup(title: "Topics") var topics: BenchTopicOptions
-    @OptionGroup(title: "Records") var records: BenchRecordOptions
-    @OptionGroup(title: "Producers") var producers: BenchProducerOptions
-    @OptionGroup(title: "Time") var time: BenchTimeOptions
-    @OptionGroup(title: "Output") var output: BenchOutputOptions
-    @OptionGroup var connection: ConnectionOptions
-
-    func workload() throws -> Workload {
-        var workload = Workload(mode: .produce)
+extension BenchLoad {
+    /// What is to be run, with what `more` makes of it. Throws `ValidationError` when it cannot be.
+    func workload(
+        _ mode: Workload.Mode, _ more: (inout Workload) throws -> Void = { _ in }
+    ) throws -> Workload {
+        var workload = Workload(mode: mode)
         self.topics.apply(to: &workload)
         try self.records.apply(to: &workload)
         self.producers.apply(to: &workload)
         try self.time.apply(to: &workload)
-        return try workload.checked()
+        try more(&workload)
+        do throws(InvalidWorkload) {
+            try workload.validate()
+            return workload
+        } catch {
+            throw ValidationError("The workload cannot be run: \(error).")
+        }
     }
 
-    func validate() throws { _ = try self.workload() }
-
-    func run() async throws {
-        try await BenchSession(self.topics, self.output, self.time.seed).run(
-            try self.workload(), self.connection)
+    func run(_ workload: Workload) async throws {
+        try await BenchSession(self.names, self.output, self.admin, self.time.seed).run(workload, self.connection)
     }
 }
 
+/// `martlet bench produce`.
+struct BenchProduceCommand: AsyncParsableCommand, BenchLoad {
+    static let configuration = CommandConfiguration(
+        commandName: "produce", abstract: "Write records: how many there can be, or how long each takes at a rate.")
+
+    @OptionGroup(title: "Topics") var topics: BenchTopicOptions
+    @OptionGroup(title: "Topics") var names: BenchNameOptions
+    @OptionGroup(title: "Records") var records: BenchRecordOptions
+    @OptionGroup(title: "Producers") var producers: BenchProducerOptions
+    @OptionGroup(title: "Time") var time: BenchTimeOptions
+    @OptionGroup(title: "Output") var output: BenchOutputOptions
+    @OptionGroup var admin: BenchAdminOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func validate() throws { _ = try self.workload(.produce) }
+
+    func run() async throws { try await self.run(try self.workload(.produce)) }
+}
+
 /// `martlet bench consume`.
-struct BenchConsumeCommand: AsyncParsableCommand {
+struct BenchConsumeCommand: AsyncParsableCommand, BenchLoad {
     static let configuration = CommandConfiguration(
         commandName: "consume",
         abstract: "Write records, then read them, over and over until the time is over.")
@@ -74,98 +103,72 @@ struct BenchConsumeCommand: AsyncParsableCommand {
     var once = false
 
     @OptionGroup(title: "Topics") var topics: BenchTopicOptions
+    @OptionGroup(title: "Topics") var names: BenchNameOptions
     @OptionGroup(title: "Records") var records: BenchRecordOptions
     @OptionGroup(title: "Producers") var producers: BenchProducerOptions
     @OptionGroup(title: "Consumers") var consumers: BenchConsumerOptions
     @OptionGroup(title: "Time") var time: BenchTimeOptions
     @OptionGroup(title: "Output") var output: BenchOutputOptions
+    @OptionGroup var admin: BenchAdminOptions
     @OptionGroup var connection: ConnectionOptions
 
     func workload() throws -> Workload {
-        var workload = Workload(mode: .consume)
-        self.topics.apply(to: &workload)
-        try self.records.apply(to: &workload)
-        self.producers.apply(to: &workload)
-        try self.consumers.apply(to: &workload)
-        try self.time.apply(to: &workload)
         guard self.producers.rate == nil else {
             throw ValidationError("--rate says how fast records are written, and here that is not measured.")
         }
         guard !self.once || self.time.seconds == nil else {
             throw ValidationError("--once and --seconds both say when it ends.")
         }
-        if self.once { workload.limit = .backlog }
-        return try workload.checked()
+        return try self.workload(.consume) { workload in
+            try self.consumers.apply(to: &workload)
+            if self.once { workload.limit = .backlog }
+        }
     }
 
     func validate() throws { _ = try self.workload() }
 
-    func run() async throws {
-        try await BenchSession(self.topics, self.output, self.time.seed).run(
-            try self.workload(), self.connection)
-    }
+    func run() async throws { try await self.run(try self.workload()) }
 }
 
 /// `martlet bench end-to-end`.
-struct BenchEndToEndCommand: AsyncParsableCommand {
+enum BenchEndToEnd: BenchBoth {
+    static let mode = Workload.Mode.endToEnd
     static let configuration = CommandConfiguration(
         commandName: "end-to-end",
         abstract: "Write at a rate and read at the same time: how long until a record is with its reader.")
-
-    @OptionGroup var both: BenchBothOptions
-
-    func validate() throws { _ = try self.both.workload(.endToEnd) }
-
-    func run() async throws { try await self.both.run(.endToEnd) }
 }
 
 /// `martlet bench mixed`.
-struct BenchMixedCommand: AsyncParsableCommand {
+enum BenchMixed: BenchBoth {
+    static let mode = Workload.Mode.mixed
     static let configuration = CommandConfiguration(
         commandName: "mixed",
         abstract: "Write and read at the same time, as fast as it goes; with a backlog, readers begin with it.")
-
-    @OptionGroup var both: BenchBothOptions
-
-    func validate() throws { _ = try self.both.workload(.mixed) }
-
-    func run() async throws { try await self.both.run(.mixed) }
 }
 
-/// The options of runs that write and read at the same time.
-struct BenchBothOptions: ParsableArguments {
+/// What tells apart the runs that write and read at the same time.
+protocol BenchBoth {
+    static var mode: Workload.Mode { get }
+    static var configuration: CommandConfiguration { get }
+}
+
+/// A run that writes and reads at the same time.
+struct BenchBothCommand<Kind: BenchBoth>: AsyncParsableCommand, BenchLoad {
+    static var configuration: CommandConfiguration { Kind.configuration }
+
     @OptionGroup(title: "Topics") var topics: BenchTopicOptions
+    @OptionGroup(title: "Topics") var names: BenchNameOptions
     @OptionGroup(title: "Records") var records: BenchRecordOptions
     @OptionGroup(title: "Producers") var producers: BenchProducerOptions
     @OptionGroup(title: "Consumers") var consumers: BenchConsumerOptions
     @OptionGroup(title: "Time") var time: BenchTimeOptions
     @OptionGroup(title: "Output") var output: BenchOutputOptions
+    @OptionGroup var admin: BenchAdminOptions
     @OptionGroup var connection: ConnectionOptions
 
-    func workload(_ mode: Workload.Mode) throws -> Workload {
-        var workload = Workload(mode: mode)
-        self.topics.apply(to: &workload)
-        try self.records.apply(to: &workload)
-        self.producers.apply(to: &workload)
-        try self.consumers.apply(to: &workload)
-        try self.time.apply(to: &workload)
-        return try workload.checked()
-    }
+    func workload() throws -> Workload { try self.workload(Kind.mode) { try self.consumers.apply(to: &$0) } }
 
-    func run(_ mode: Workload.Mode) async throws {
-        try await BenchSession(self.topics, self.output, self.time.seed).run(
-            try self.workload(mode), self.connection)
-    }
-}
+    func validate() throws { _ = try self.workload() }
 
-extension Workload {
-    /// The workload, if it can be run. Throws `ValidationError`.
-    func checked() throws -> Workload {
-        do throws(InvalidWorkload) {
-            try self.validate()
-            return self
-        } catch {
-            throw ValidationError("The workload cannot be run: \(error).")
-        }
-    }
+    func run() async throws { try await self.run(try self.workload()) }
 }

@@ -23,12 +23,6 @@ struct BenchTopicOptions: ParsableArguments {
         help: ArgumentHelp("A config of the topics; may be given several times.", valueName: "name=value"))
     var topicConfig: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("What the names of topics begin with.", valueName: "prefix"))
-    var topic = "martlet-bench"
-
-    @Flag(name: .long, help: "Do not delete the topics after the run.")
-    var keep = false
-
     func validate() throws {
         for config in self.topicConfig where !config.dropFirst().contains("=") {
             throw ValidationError("--topic-config takes name=value, and not '\(config)'.")
@@ -46,6 +40,43 @@ struct BenchTopicOptions: ParsableArguments {
             let parts = config.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             workload.topicConfigs[parts[0]] = parts.count > 1 ? parts[1] : ""
         }
+    }
+}
+
+/// What topics are called, and whether they stay.
+struct BenchNameOptions: ParsableArguments {
+    @Option(name: .long, help: ArgumentHelp("What the names of topics begin with.", valueName: "prefix"))
+    var topic = "martlet-bench"
+
+    @Flag(name: .long, help: "Do not delete the topics after the run.")
+    var keep = false
+}
+
+/// Who tells of the brokers.
+struct BenchAdminOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Admin ports of the brokers, which tell where the time of requests goes: host:port or http://host:port,"
+                + " separated by commas, or given several times. (default: nobody is asked)", valueName: "url"))
+    var admin: [String] = []
+
+    func validate() throws { _ = try self.addresses() }
+
+    /// The admin ports, each once. Throws `ValidationError`.
+    func addresses() throws -> [AdminAddress] {
+        var addresses: [AdminAddress] = []
+        for text in self.admin.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+            guard let address = AdminAddress(text) else {
+                throw ValidationError(
+                    "--admin takes host:port or http://host:port, or several separated by commas, and not '\(text)'.")
+            }
+            if !addresses.contains(address) { addresses.append(address) }
+        }
+        guard addresses.count <= AdminAddress.countMax else {
+            throw ValidationError("--admin takes at most \(AdminAddress.countMax) addresses.")
+        }
+        return addresses
     }
 }
 

@@ -25,16 +25,13 @@ struct BenchRunCommand: AsyncParsableCommand {
         name: .long, help: ArgumentHelp("How long the warm-up takes, whatever the file says.", valueName: "seconds"))
     var warmUp: Double?
 
-    @Option(name: .long, help: ArgumentHelp("What the names of topics begin with.", valueName: "prefix"))
-    var topic = "martlet-bench"
-
-    @Flag(name: .long, help: "Do not delete the topics after the run.")
-    var keep = false
+    @OptionGroup var names: BenchNameOptions
 
     @Option(name: .long, help: ArgumentHelp("Where chance begins. (default: any)", valueName: "number"))
     var seed: UInt64?
 
     @OptionGroup(title: "Output") var output: BenchOutputOptions
+    @OptionGroup var admin: BenchAdminOptions
     @OptionGroup var connection: ConnectionOptions
 
     /// The largest file of a payload, in bytes.
@@ -49,10 +46,7 @@ struct BenchRunCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure("the workload cannot be run: \(error)")
         }
-        var topics = BenchTopicOptions()
-        topics.topic = self.topic
-        topics.keep = self.keep
-        try await BenchSession(topics, self.output, self.seed).run(workload, self.connection)
+        try await BenchSession(self.names, self.output, self.admin, self.seed).run(workload, self.connection)
     }
 
     private func workload() throws -> Workload {

@@ -38,13 +38,15 @@ struct BenchOutputOptions: ParsableArguments {
 
 /// Runs a workload from the command line: shows what goes on, ends early when a signal says so, and writes the results.
 struct BenchSession {
-    private let topics: BenchTopicOptions
+    private let names: BenchNameOptions
     private let output: BenchOutputOptions
+    private let admin: BenchAdminOptions
     private let seed: UInt64
 
-    init(_ topics: BenchTopicOptions, _ output: BenchOutputOptions, _ seed: UInt64?) {
-        self.topics = topics
+    init(_ names: BenchNameOptions, _ output: BenchOutputOptions, _ admin: BenchAdminOptions, _ seed: UInt64?) {
+        self.names = names
         self.output = output
+        self.admin = admin
         self.seed = seed ?? UInt64.random(in: 1...UInt64.max)
     }
 
@@ -52,11 +54,12 @@ struct BenchSession {
         try self.output.checkFiles()
         let view = LiveView(workload, isShown: !self.output.quiet && isatty(STDERR_FILENO) == 1)
         var run = BenchRun(workload)
-        run.topicPrefix = self.topics.topic
-        run.keepsTopics = self.topics.keep
+        run.topicPrefix = self.names.topic
+        run.keepsTopics = self.names.keep
+        run.admin = try self.admin.addresses()
         run.observer = { view.show($0) }
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let report = try await connection.withCluster { [run] cluster in
+        let report = try await connection.withCluster(prepare: run.prepare) { [run] cluster in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask {
                     var isStopping = false
@@ -93,6 +96,10 @@ struct BenchSession {
 
     /// Throws unless everything that was sent is there, and the run came to its end.
     static func judge(_ report: BenchReport) throws {
-        if let problem = report.problem { throw CommandFailure(problem) }
+        guard let problem = report.problem else { return }
+        throw CommandFailure(
+            problem,
+            hint: report.errors.isEmpty
+                ? nil : "the report has every kind of error; `martlet doctor` looks at the cluster for a cause")
     }
 }

@@ -31,6 +31,7 @@ struct BenchTable {
                     + " ms")
         }
         lines.append(self.machine)
+        if let times = report.brokerTimes { lines += self.lines(times, terminal) }
         lines += report.errors.map { "\($0.kind): \($0.count) x \($0.message)" }
         return lines
     }
@@ -56,6 +57,16 @@ struct BenchTable {
                 styles: phase.failed > 0 ? [cells.count + figures.count: .bad] : [:])
         }
         return table
+    }
+
+    /// What the brokers told: a table of its own, with an empty line before it.
+    private func lines(_ times: BenchReport.BrokerTimes, _ terminal: Terminal) -> [String] {
+        let content = BrokerTimesTable(times, isWide: self.isWide)
+        guard !content.rows.isEmpty else { return content.notes }
+        var table = TextTable(
+            content.titles.enumerated().map { TextTable.Column($1, $0 == 0 ? .left : .right) })
+        for row in content.rows { table.append(row) }
+        return [""] + table.lines(terminal: terminal) + content.notes
     }
 
     private var totals: String {

@@ -98,21 +98,24 @@ struct ConnectionOptions: ParsableArguments {
 
     /// Runs `body` with the cluster, whose connections end with it, for as long as it likes; but the cluster has to give
     /// a sign of life within `timeout` first. `patience` is how often a cluster that was reached before is tried again,
-    /// about once a second.
+    /// about once a second; `prepare` may change how its clients are configured.
     func withCluster<Result: Sendable>(
-        patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
+        patience: Int? = nil, prepare: (inout KafkaClusterConfiguration) -> Void = { _ in },
+        _ body: (KafkaCluster) async throws -> Result
     ) async throws -> Result {
         let target = try self.target()
-        return try await self.withCluster(target, patience: patience) { cluster in
+        return try await self.withCluster(target, patience: patience, prepare: prepare) { cluster in
             _ = try await self.inTime(target) { try await cluster.describeCluster() }
             return try await body(cluster)
         }
     }
 
     private func withCluster<Result: Sendable>(
-        _ target: ConnectionTarget, patience: Int? = nil, _ body: (KafkaCluster) async throws -> Result
+        _ target: ConnectionTarget, patience: Int? = nil,
+        prepare: (inout KafkaClusterConfiguration) -> Void = { _ in }, _ body: (KafkaCluster) async throws -> Result
     ) async throws -> Result {
         var configuration = self.configuration(target)
+        prepare(&configuration)
         if let patience { configuration.retry.attemptsMax = patience }
         do {
             return try await KafkaCluster.withCluster(configuration, body)

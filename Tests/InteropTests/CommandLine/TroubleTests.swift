@@ -18,7 +18,8 @@ extension Interop {
             ["config", "list", "--broker", "1"], ["config", "describe", "--topic", "t", "retention.ms"],
             ["config", "set", "--topic", "t", "retention.ms=1"], ["config", "delete", "--group", "g", "a"],
             ["cluster", "info"], ["cluster", "brokers"], ["cluster", "health"], ["cluster", "logdirs"],
-            ["produce", "t"], ["consume", "t", "--until-end"],
+            ["produce", "t"], ["consume", "t", "--until-end"], ["bench", "produce", "-n", "1"],
+            ["bench", "end-to-end", "--seconds", "1", "--admin", "127.0.0.1:1"],
         ]
 
         /// What a command may take on top of that: its own start, on a machine that is busy with the others.
