@@ -80,7 +80,9 @@ import Testing
 
     @Test("the plots of a run are drawn, with lines that reach across them", .timeLimit(.minutes(1)))
     func single() throws {
-        let drawn = try Self.draw(HTMLReport(SampleReport.make()).text)
+        var report = SampleReport.make()
+        report.brokerTimes = SampleReport.brokerTimes
+        let drawn = try Self.draw(HTMLReport(report).text)
         #expect(
             drawn.figures.map(\.id)
                 == ["percentiles", "throughput", "latency", "backlog"].filter { id in

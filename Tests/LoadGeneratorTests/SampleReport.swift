@@ -5,6 +5,21 @@
 
 /// A report as a run of half a minute may have it, made of a seed.
 enum SampleReport {
+    /// What two brokers may say, with long names.
+    static var brokerTimes: BenchReport.BrokerTimes {
+        let latency = BenchReport.Latency(mean: 2.31, p50: 2, p90: 3, p99: 14.1, p999: 20, p9999: 20, max: 21)
+        let times = BenchReport.Times(count: 98_765, mean: 1.23, p50: 1.11, p99: 12.3)
+        let requests = BenchReport.Requests(
+            api: "Produce", clientCount: 98_765, clientMs: latency, totalMs: times, localMs: times, waitMs: times,
+            queueMs: times, diskMs: times, restMs: 1.08)
+        var fetches = requests
+        fetches.api = "Fetch"
+        return BenchReport.BrokerTimes(
+            admin: ["kafka-0.kafka.default.svc.cluster.local:9644", "kafka-1.kafka.default.svc.cluster.local:9644"],
+            requests: [requests, fetches], recordMs: .init(all: 3, beforeRequest: 0.69, rest: 1.08, broker: 1.23),
+            problems: ["no times of the broker at kafka-2.kafka.default.svc.cluster.local:9644: it did not answer"])
+    }
+
     static func make(_ name: String = "sample", seed: UInt64 = 1, slowness: Double = 1) -> BenchReport {
         var random = FastRandom(seed: seed)
         let workload = Workload(mode: .mixed, name: name)

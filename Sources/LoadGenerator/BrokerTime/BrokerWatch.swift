@@ -47,7 +47,6 @@ final class BrokerWatch: Sendable {
 
     /// It does not count any more; nothing happens when that was said before.
     func end() async {
-        self.requests.end()
         let before = self.state.withLock { state -> [AdminAddress: BrokerSnapshot]? in
             if state.hasEnded { return nil }
             state.hasEnded = true
@@ -58,7 +57,7 @@ final class BrokerWatch: Sendable {
             self.tell("no times of the brokers: the load ended before they had told where they began")
         }
         let known = self.addresses.filter { before[$0] != nil }
-        let after = await self.snapshots(of: known)
+        let after = await self.snapshots(of: known) { self.requests.end() }
         for address in known {
             guard let earlier = before[address], let later = after[address] else { continue }
             do throws(BrokerSilence) {
@@ -76,10 +75,10 @@ final class BrokerWatch: Sendable {
 
     var outcome: Outcome { self.state.withLock { $0.outcome } }
 
-    /// What brokers say, all at once. `answered` is called when the last of them has, before that is looked at: the
-    /// client's times are to begin where theirs do.
+    /// What brokers say, all at once. `answered` is called as soon as the first of them has, before that is looked at and
+    /// without those that are silent: the client's times are to begin and end where the brokers' do.
     private func snapshots(
-        of addresses: [AdminAddress], answered: () -> Void = {}
+        of addresses: [AdminAddress], answered: () -> Void
     ) async -> [AdminAddress: BrokerSnapshot] {
         let answers = await withTaskGroup(of: (AdminAddress, Result<[UInt8], any Error>).self) { tasks in
             for address in addresses {
@@ -91,9 +90,15 @@ final class BrokerWatch: Sendable {
                     }
                 }
             }
-            return await tasks.reduce(into: [AdminAddress: Result<[UInt8], any Error>]()) { $0[$1.0] = $1.1 }
+            var (answers, isFirst) = ([AdminAddress: Result<[UInt8], any Error>](), true)
+            for await (address, answer) in tasks {
+                answers[address] = answer
+                guard isFirst, case .success = answer else { continue }
+                isFirst = false
+                answered()
+            }
+            return answers
         }
-        answered()
         var snapshots: [AdminAddress: BrokerSnapshot] = [:]
         for address in addresses {
             do {

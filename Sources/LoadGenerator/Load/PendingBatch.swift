@@ -79,10 +79,19 @@ final class ErrorCounts: Sendable {
 
     /// Kinds that are told apart: there are not many, and a broker cannot make up more.
     private static let kindsMax = 100
+    /// What the client calls requests that it was told to give up.
+    private static let givenUp = "\(KafkaClientError.Code.closed)"
     private let entries = Mutex<[String: Entry]>([:])
+    private let patience = Mutex<String?>(nil)
+
+    /// Nobody waits for answers any more, for this reason: what the client gives up from now on is said to be
+    /// `unanswered`.
+    func giveUp(_ reason: String) { self.patience.withLock { $0 = reason } }
 
     func add(_ kind: String, _ message: String, _ count: Int) {
         guard count > 0 else { return }
+        let reason = kind == Self.givenUp ? self.patience.withLock { $0 } : nil
+        let (kind, message) = reason.map { ("unanswered", $0) } ?? (kind, message)
         self.entries.withLock { entries in
             let kind = entries[kind] != nil || entries.count < Self.kindsMax ? kind : "other"
             entries[kind, default: Entry(kind: kind, message: message, count: 0)].count += count

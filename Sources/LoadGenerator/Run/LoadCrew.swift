@@ -88,6 +88,9 @@ final class LoadCrew: Sendable {
             async let watched: Void? = self.writers.isEmpty ? nil : self.watch?.end()
             if !isWritten {
                 // Nobody waits any longer: what is not acknowledged has failed.
+                self.errors.giveUp(
+                    "not acknowledged within \(self.patience) s of the end of the load; they may be in the log all the same"
+                )
                 services.cancelAll()
             } else if await !self.waitForReaders() {
                 self.errors.add("unread", "records that were acknowledged had not been read in time", 1)
@@ -167,10 +170,14 @@ final class LoadCrew: Sendable {
             tally: self.tally, run: workload.stampsRecords ? self.run : nil)
     }
 
-    /// How long what is on its way is waited for, as a time of the clock.
+    /// How long what is on its way is waited for, in seconds.
+    private var patience: Double {
+        self.phase.stop.isPulled ? Self.patienceWhenStopped : self.phase.drainSeconds
+    }
+
+    /// The same as a time of the clock.
     private var deadline: Int64 {
-        let patience = self.phase.stop.isPulled ? Self.patienceWhenStopped : self.phase.drainSeconds
-        let (deadline, overflow) = self.control.endTime.addingReportingOverflow(Int64(patience * 1e9))
+        let (deadline, overflow) = self.control.endTime.addingReportingOverflow(Int64(self.patience * 1e9))
         return overflow ? Int64.max : deadline
     }
 
