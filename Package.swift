@@ -217,8 +217,8 @@ let package = Package(
         .testTarget(
             name: "LoadGeneratorTests",
             dependencies: [
-                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", "ProcessStart", "PrometheusText", nioCore,
-                nioPosix,
+                "LoadGenerator", "KafkaRecords", "KafkaClient", "MartletTestKit", "ProcessStart", "PrometheusText",
+                nioCore, nioPosix,
                 optional("Histogram", "hdrhistogram-swift", trait: "Broker"),
             ]
         ),

@@ -53,12 +53,14 @@ struct BrokerProcess {
             try await self.run(config, group, signals, admin: nil)
         } else {
             let process = ProcessMetrics(startedAtMs: startedAt, version: Martlet.configuration.version)
-            let adminGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            // NIO's own, which ends with the process: hummingbird tidies up in a task that nobody can wait for, and that
+            // task needs the loop.
+            NIOSingletons.groupLoopCountSuggestion = 1
+            let adminGroup = MultiThreadedEventLoopGroup.singleton
             let admin = AdminPort(clients: group, timers: adminGroup.next(), process: process)
             try await admin.serve(on: config.adminListeners, adminGroup, self.logger) {
                 try await self.run(config, group, signals, admin: admin)
             }
-            try await adminGroup.shutdownGracefully()
         }
         try await group.shutdownGracefully()
         self.logger.info("stopped; the shutdown was clean")

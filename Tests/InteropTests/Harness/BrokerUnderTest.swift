@@ -36,7 +36,9 @@ final class BrokerUnderTest: Sendable {
         try FileManager.default.createDirectory(at: self.folder, withIntermediateDirectories: true)
         self.port = Sockets.freePort()
         self.listenHost = options.listenHost
-        self.environment = options.environment
+        // A broker that gives work to an event loop that is gone crashes, instead of writing that NIO will have it crash
+        // one day.
+        self.environment = options.environment.merging(["SWIFTNIO_STRICT": "1"]) { own, _ in own }
         self.isWithoutRights = options.isWithoutRights
         if options.isWithoutRights {
             let owner: [FileAttributeKey: Any] = [
