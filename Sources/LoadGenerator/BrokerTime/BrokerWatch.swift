@@ -75,25 +75,36 @@ final class BrokerWatch: Sendable {
 
     var outcome: Outcome { self.state.withLock { $0.outcome } }
 
+    /// Not a pair: with one, what Swift 6.3.1 makes of it with optimisation crashes when the group hands it over.
+    private final class Answer: Sendable {
+        let address: AdminAddress
+        let page: Result<[UInt8], any Error>
+
+        init(_ address: AdminAddress, _ page: Result<[UInt8], any Error>) {
+            self.address = address
+            self.page = page
+        }
+    }
+
+    private static func ask(_ address: AdminAddress) async -> Answer {
+        do {
+            return Answer(address, .success(try await PageRequest.page(at: address)))
+        } catch {
+            return Answer(address, .failure(error))
+        }
+    }
+
     /// What brokers say, all at once. `answered` is called as soon as the first of them has, before that is looked at and
     /// without those that are silent: the client's times are to begin and end where the brokers' do.
     private func snapshots(
         of addresses: [AdminAddress], answered: () -> Void
     ) async -> [AdminAddress: BrokerSnapshot] {
-        let answers = await withTaskGroup(of: (AdminAddress, Result<[UInt8], any Error>).self) { tasks in
-            for address in addresses {
-                tasks.addTask {
-                    do {
-                        return (address, .success(try await PageRequest.page(at: address)))
-                    } catch {
-                        return (address, .failure(error))
-                    }
-                }
-            }
+        let answers = await withTaskGroup(of: Answer.self) { tasks in
+            for address in addresses { tasks.addTask { await Self.ask(address) } }
             var (answers, isFirst) = ([AdminAddress: Result<[UInt8], any Error>](), true)
-            for await (address, answer) in tasks {
-                answers[address] = answer
-                guard isFirst, case .success = answer else { continue }
+            for await answer in tasks {
+                answers[answer.address] = answer.page
+                guard isFirst, case .success = answer.page else { continue }
                 isFirst = false
                 answered()
             }
