@@ -138,11 +138,13 @@ let package = Package(
 
         // What a process tells of itself in numbers: counters, gauges, histograms, and Prometheus' text format.
         .target(name: "PrometheusText"),
+        // How text stands in JSON: quotation marks and escapes.
+        .target(name: "JSONText", dependencies: [nioCore]),
         // The port for people and machines that operate a broker: metrics, health.
         .target(
             name: "AdminHTTP",
             dependencies: [
-                "PrometheusText", nioCore, logging,
+                "PrometheusText", "JSONText", nioCore, logging,
                 optional("Hummingbird", "hummingbird", trait: "Broker"),
                 optional("ServiceLifecycle", "swift-service-lifecycle", trait: "Broker"),
             ]
@@ -168,7 +170,7 @@ let package = Package(
             dependencies: [
                 "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "KafkaClient", "KafkaConfig", "CommitLog",
                 "ClusterMetadata", "GroupCoordinator", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer",
-                "PrometheusText", "AdminHTTP", "LoadGenerator", "NoICUData", logging,
+                "PrometheusText", "JSONText", "AdminHTTP", "LoadGenerator", "NoICUData", logging,
                 nioCore, nioPosix, optional("UnixSignals", "swift-service-lifecycle", trait: "Broker"),
                 optional("ArgumentParser", "swift-argument-parser", trait: "Broker"),
             ]
@@ -212,6 +214,7 @@ let package = Package(
                 optional("UnixSignals", "swift-service-lifecycle", trait: "ServiceLifecycle"),
             ]
         ),
+        .testTarget(name: "JSONTextTests", dependencies: ["JSONText", nioCore]),
         .testTarget(name: "PrometheusTextTests", dependencies: ["PrometheusText"]),
         .testTarget(name: "AdminHTTPTests", dependencies: ["AdminHTTP", "PrometheusText", nioCore, nioPosix, logging]),
         .testTarget(

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import JSONText
+import NIOCore
+
 /// What was looked at to say whether a process lives or may be sent work, and what came out.
 public struct HealthReport: Sendable, Hashable {
     /// What came out of a check; the raw value is for machines.
@@ -61,28 +64,16 @@ public struct HealthReport: Sendable, Hashable {
     /// `{"status":"ok","checks":[{"name":...,"status":"ok","detail":...}]}` and a newline; a status is the raw value of an
     /// ``Outcome``, the first that of the worst check.
     public var json: String {
-        let checks = self.checks.map { check in
-            let (name, detail) = (Self.quoted(check.name), Self.quoted(check.detail))
-            return "{\"name\":\(name),\"status\":\"\(check.outcome.rawValue)\",\"detail\":\(detail)}"
+        var json = ByteBuffer()
+        json.writeString("{\"status\":\"\(self.outcome.rawValue)\",\"checks\":[")
+        for (index, check) in self.checks.enumerated() {
+            json.writeString(index == 0 ? "{\"name\":" : ",{\"name\":")
+            json.writeJSONString(check.name)
+            json.writeString(",\"status\":\"\(check.outcome.rawValue)\",\"detail\":")
+            json.writeJSONString(check.detail)
+            json.writeString("}")
         }
-        return "{\"status\":\"\(self.outcome.rawValue)\",\"checks\":[\(checks.joined(separator: ","))]}\n"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let hex = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+        json.writeString("]}\n")
+        return String(buffer: json)
     }
 }

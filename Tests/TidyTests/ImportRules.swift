@@ -19,7 +19,7 @@ enum ImportRules {
     /// Layers 0 to 3: no Foundation, no Dispatch, no sockets, no clock, no global randomness.
     static let pureTargets: Set<String> = [
         "KafkaTypes", "KafkaWire", "KafkaMessages", "KafkaRecords", "CommitLog", "KafkaConfig", "ClusterMetadata",
-        "GroupCoordinator", "PrometheusText",
+        "GroupCoordinator", "PrometheusText", "JSONText",
     ]
 
     static let allowed: [String: Set<String>] = [
@@ -37,7 +37,10 @@ enum ImportRules {
         "BrokerServer": Self.language.union(Self.decisions).union(Self.libc)
             .union(["Broker", "PrometheusText", "NIOPosix", "Logging", "Foundation"]),
         "PrometheusText": [],
-        "AdminHTTP": ["PrometheusText", "NIOCore", "Logging", "Hummingbird", "HTTPTypes", "ServiceLifecycle"],
+        "JSONText": ["NIOCore"],
+        "AdminHTTP": [
+            "PrometheusText", "JSONText", "NIOCore", "Logging", "Hummingbird", "HTTPTypes", "ServiceLifecycle",
+        ],
         "LoadGenerator": Self.language.union(Self.libc)
             .union([
                 "KafkaClient", "PrometheusText", "NIOPosix", "NIOHTTP1", "Logging", "CoreMetrics", "Histogram", "Yams",
@@ -51,7 +54,7 @@ enum ImportRules {
         ]),
         "martlet": Self.language.union(Self.decisions).union(Self.libc).union([
             "KafkaClient", "MetadataSQLite", "ServeConfiguration", "Broker", "BrokerServer", "PrometheusText",
-            "AdminHTTP", "LoadGenerator", "ArgumentParser",
+            "JSONText", "AdminHTTP", "LoadGenerator", "ArgumentParser",
             "NIOPosix", "UnixSignals", "Logging", "Foundation",
         ]),
         "SimulatedIO": Self.libc.union(["CommitLog"]),

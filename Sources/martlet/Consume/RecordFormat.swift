@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ArgumentParser
+import JSONText
 import KafkaRecords
 import KafkaTypes
 import NIOCore
@@ -122,11 +123,10 @@ struct RecordWriter {
                 output.writeInteger(UInt8(ascii: "\""))
                 return true
             case .text where !isText:
-                var text = String(decoding: bytes, as: UTF8.self)
-                text.withUTF8 { output.writeJSONString(UnsafeRawBufferPointer($0)) }
+                output.writeJSONString(repairing: bytes)
                 return false
             case .auto, .text:
-                output.writeJSONString(bytes)
+                output.writeJSONString(validUTF8: bytes)
                 return false
             }
         }
