@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import KafkaTypes
 public import KafkaWire
 
 /// What went wrong between this client and the cluster.
@@ -12,7 +13,7 @@ public struct KafkaClientError: Error, Sendable {
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Base: String {
             case connectionFailed, connectionClosed, notKafka, clusterUnreachable, timedOut, unsupportedVersion
-            case malformedResponse, brokerError, invalidRequest, tooManyRequests, noLeader
+            case malformedResponse, brokerError, invalidRequest, tooManyRequests, noLeader, unknownBroker
             case closed, recordTooLarge, bufferFull
             case tlsFailed, authenticationFailed, invalidConfiguration
         }
@@ -43,6 +44,8 @@ public struct KafkaClientError: Error, Sendable {
         public static let tooManyRequests = Code(.tooManyRequests)
         /// The partition has no leader at present.
         public static let noLeader = Code(.noLeader)
+        /// The cluster has no broker of the number that was asked for.
+        public static let unknownBroker = Code(.unknownBroker)
         /// The producer has ended, or ended before the record was acknowledged.
         public static let closed = Code(.closed)
         /// The record is larger than the producer may send.
@@ -88,6 +91,11 @@ public struct KafkaClientError: Error, Sendable {
         // Most messages of brokers name what they are about.
         let parts = reason.contains(subject) ? [errorCode.name, reason] : [subject, errorCode.name, reason]
         self.message = parts.filter { !$0.isEmpty }.joined(separator: ": ")
+    }
+
+    /// The cluster has no broker of this number.
+    init(unknownBroker node: NodeID) {
+        self.init(.unknownBroker, "the cluster has no broker \(node)")
     }
 
     /// The same request may succeed when it is sent again, perhaps to another broker.

@@ -36,6 +36,8 @@ private typealias Status = martlet.ExitStatus
         #expect(status(.authenticationFailed) == .refused)
         #expect(status(.unsupportedVersion) == .failure)
         #expect(status(.malformedResponse) == .failure)
+        #expect(status(.invalidRequest) == .failure)
+        #expect(status(.unknownBroker) == .notFound)
         let answers: [(ErrorCode, Status)] = [
             (.unknownTopicOrPartition, .notFound), (.groupIDNotFound, .notFound), (.unknownTopicID, .notFound),
             (.topicAuthorizationFailed, .refused), (.groupAuthorizationFailed, .refused),

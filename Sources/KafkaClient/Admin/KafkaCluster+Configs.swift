@@ -24,7 +24,7 @@ extension KafkaCluster {
     }
 
     /// The configs of several resources, each ascending by name; only those of `keys` unless that is nil. Resources fail
-    /// on their own.
+    /// on their own, with ``KafkaClientError/Code/unknownBroker`` for a broker that the cluster does not have.
     ///
     /// One request to any broker, and one to each broker of which configs are asked for: DescribeConfigs 0, Kafka 0.11;
     /// with documentation 3, Kafka 2.6.
@@ -68,7 +68,8 @@ extension KafkaCluster {
     }
 
     /// Changes these configs and leaves the others alone (KIP-339): of each resource all or none. Resources fail on their
-    /// own. With `validatesOnly` nothing is changed.
+    /// own, with ``KafkaClientError/Code/unknownBroker`` for a broker that the cluster does not have. With
+    /// `validatesOnly` nothing is changed.
     ///
     /// One request to any broker, and one to each broker of which configs are changed: IncrementalAlterConfigs 0, Kafka
     /// 2.3.
@@ -142,10 +143,11 @@ extension KafkaCluster {
                 let known: [BrokerDescription]
                 if let brokers { known = brokers } else { known = try await self.describeCluster().brokers }
                 brokers = known
-                if let broker = known.first(where: { $0.nodeID == NodeID(id) }) {
+                let node = NodeID(id)
+                if let broker = known.first(where: { $0.nodeID == node }) {
                     groups[broker.address, default: []].append(resource)
                 } else {
-                    failed[resource] = KafkaClientError(.invalidRequest, "the cluster has no broker \(id)")
+                    failed[resource] = KafkaClientError(unknownBroker: node)
                 }
             }
             return (groups, failed)

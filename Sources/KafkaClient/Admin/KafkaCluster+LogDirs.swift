@@ -33,7 +33,8 @@ public struct LogDirectory: Sendable {
 public typealias LogDirectories = [String: Result<LogDirectory, KafkaClientError>]
 
 extension KafkaCluster {
-    /// The directories of brokers and what lies there; of all brokers for nil. Brokers fail on their own.
+    /// The directories of brokers and what lies there; of all brokers for nil. Brokers fail on their own, with
+    /// ``KafkaClientError/Code/unknownBroker`` where the cluster has none of a number.
     ///
     /// One request to each broker: DescribeLogDirs 1, Kafka 1.0. The answer has an entry for every partition, unless
     /// `partitions` says which are of interest.
@@ -95,7 +96,7 @@ extension KafkaCluster {
             }
             return results
         }
-        guard let result = results[node] else { throw KafkaClientError(.invalidRequest, "no broker \(node)") }
+        guard let result = results[node] else { throw KafkaClientError(unknownBroker: node) }
         return try result.get()
     }
 }

@@ -77,7 +77,7 @@ extension KafkaCluster {
                 if let broker = brokers.first(where: { $0.nodeID == node }) {
                     groups[broker.address, default: []].append(node)
                 } else {
-                    failed[node] = KafkaClientError(.invalidRequest, "the cluster has no broker \(node)")
+                    failed[node] = KafkaClientError(unknownBroker: node)
                 }
             }
             return (groups, failed)

@@ -20,7 +20,8 @@ struct ClusterAPIsCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("The broker, by its id.", valueName: "id"))
+    @Option(
+        name: .long, help: ArgumentHelp("The broker, by its id.", valueName: "id"), completion: .names(of: .broker))
     var broker: Int32?
 
     @OptionGroup var format: OutputOptions
@@ -59,9 +60,7 @@ struct ClusterAPIsCommand: AsyncParsableCommand {
         guard let broker = self.broker else { return try await cluster.anyConnection() }
         let brokers = try await cluster.describeCluster().brokers
         guard let found = brokers.first(where: { $0.nodeID == NodeID(broker) }) else {
-            throw CommandFailure(
-                "the cluster has no broker \(broker)", hint: "`martlet cluster brokers` shows which it has",
-                status: .notFound)
+            throw KafkaClientError(.unknownBroker, "the cluster has no broker \(broker)")
         }
         return try await cluster.connection(to: found.address)
     }

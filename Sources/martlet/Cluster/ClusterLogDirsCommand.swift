@@ -20,7 +20,9 @@ struct ClusterLogDirsCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(name: .long, help: ArgumentHelp("Only this broker; may be given several times.", valueName: "id"))
+    @Option(
+        name: .long, help: ArgumentHelp("Only this broker; may be given several times.", valueName: "id"),
+        completion: .names(of: .broker))
     var broker: [Int32] = []
 
     @Option(
@@ -50,9 +52,11 @@ struct ClusterLogDirsCommand: AsyncParsableCommand {
         }
         let report = LogDirectoryReport(found)
         let isByPartition = self.partitions || !self.topic.isEmpty
+        let table = isByPartition ? report.partitionTable : report.table(isWide: self.format.isWide)
         try self.format.print(
-            isByPartition ? report.partitionTable : report.table(isWide: self.format.isWide)
-        ) { report.write(to: &$0, withPartitions: isByPartition) }
+            // Titles above nothing would look like an answer.
+            lines: { report.rows.isEmpty ? [] : table.lines(terminal: $0) },
+            json: { report.write(to: &$0, withPartitions: isByPartition) })
         for failure in report.failures { failure.report().print() }
         try ExitStatus.combining(report.failures.map(\.exitStatus), of: report.askedCount).leave()
     }

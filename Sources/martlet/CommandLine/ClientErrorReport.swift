@@ -36,6 +36,8 @@ extension KafkaClientError: CommandLineFailure {
         case .unsupportedVersion:
             return "the broker is too old for this, or does not do it at all; `martlet cluster apis` shows what it"
                 + " serves"
+        case .unknownBroker:
+            return "`martlet cluster brokers` shows which there are"
         case .brokerError:
             return self.errorCode.flatMap(Self.hint(for:))
         default:

@@ -18,7 +18,7 @@ enum ExitStatus: Int32, CaseIterable {
     case timedOut = 3
     /// The broker does not take the login, or this user may not do that.
     case refused = 4
-    /// The topic, group, context or file that was named does not exist.
+    /// The topic, group, broker, config, context or file that was named does not exist.
     case notFound = 5
     /// The command line, or a setting that stands in for a part of it, is not understood. The number is sysexits.h's.
     case usage = 64
@@ -67,6 +67,7 @@ extension KafkaClientError {
             // All brokers failed, the first for this reason.
             (self.cause as? KafkaClientError)?.code == .timedOut ? .timedOut : .unreachable
         case .connectionFailed, .connectionClosed, .notKafka, .tlsFailed: .unreachable
+        case .unknownBroker: .notFound
         case .brokerError: self.errorCode.map(Self.exitStatus(for:)) ?? .failure
         default: .failure
         }

@@ -10,6 +10,8 @@ enum NameCompletion {
     enum Kind: Sendable {
         case topic
         case group
+        /// By its number.
+        case broker
     }
 
     /// How long the cluster may take, in seconds: longer, and the shell would seem to hang.
@@ -25,6 +27,8 @@ enum NameCompletion {
             }
         case .group:
             names = await Self.ask(words) { try await $0.listGroups().map(\.groupID) }
+        case .broker:
+            names = await Self.ask(words) { try await $0.describeCluster().brokers.map { "\($0.nodeID)" } }
         }
         return names.filter { $0.hasPrefix(prefix) }
     }

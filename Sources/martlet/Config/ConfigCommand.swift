@@ -35,7 +35,9 @@ struct ConfigResourceOptions: ParsableArguments {
         completion: .names(of: .topic))
     var topic: [String] = []
 
-    @Option(name: .long, help: ArgumentHelp("A broker, by its id; may be given several times.", valueName: "id"))
+    @Option(
+        name: .long, help: ArgumentHelp("A broker, by its id; may be given several times.", valueName: "id"),
+        completion: .names(of: .broker))
     var broker: [Int32] = []
 
     @Flag(name: .long, help: "What all brokers have in common, set while they run.")
@@ -101,23 +103,13 @@ struct ConfigPage: Sendable {
         for resource in resources {
             switch results[resource] {
             case .success(let configs): pages.append(ConfigPage(resource: resource, configs: configs))
-            case .failure(let error): failures.append(Self.report(error, resource))
+            case .failure(let error): failures.append(error.report())
             case nil:
                 failures.append(
-                    KafkaClientError(.malformedResponse, "the answer lacks the \(resource.text)").report())
+                    KafkaClientError(.malformedResponse, "the answer lacks \(resource.text)").report())
             }
         }
         return (pages, failures)
-    }
-
-    private static func report(_ error: KafkaClientError, _ resource: ConfigResource) -> FailureReport {
-        var report = error.report()
-        // What the client cannot send to a broker is about one that there is not.
-        if error.code == .invalidRequest, resource.kind == .broker {
-            report.status = .notFound
-            report.hint = "`martlet cluster brokers` shows which there are"
-        }
-        return report
     }
 
     func write(to json: inout JSONWriter) {

@@ -107,7 +107,7 @@ struct ConfigDescribeCommand: AsyncParsableCommand {
         // Brokers leave out what they do not know.
         let missing = pages.flatMap { page in
             self.names.filter { name in !page.configs.contains { $0.name == name } }
-                .map { "the \(page.resource.text) has no config \($0)" }
+                .map { "there is no config \($0) of \(page.resource.text)" }
         }
         for line in missing {
             FailureReport(message: line, hint: "`martlet config list --all` shows what there is").print()
@@ -122,7 +122,7 @@ struct ConfigDescribeCommand: AsyncParsableCommand {
     static func lines(
         of config: ConfigDescription, _ resource: ConfigResource, _ terminal: Terminal, _ width: Int
     ) -> [String] {
-        var lines = [terminal.styled("\(config.name)", .title) + " of the \(resource.text)"]
+        var lines = [terminal.styled("\(config.name)", .title) + " of \(resource.text)"]
         lines.append("  value    \(config.valueText)")
         lines.append("  set by   \(config.source.name)")
         lines.append("  changes  \(config.isReadOnly ? "when the broker starts" : "at any time")")

@@ -86,13 +86,13 @@ private struct ConfigChange {
                 switch results[resource] {
                 case .success: KafkaClientError?.none
                 case .failure(let error): error
-                case nil: KafkaClientError(.malformedResponse, "the answer lacks the \(resource.text)")
+                case nil: KafkaClientError(.malformedResponse, "the answer lacks \(resource.text)")
                 }
             return ItemChange(
                 name: resource.name, kind: resource.name.isEmpty ? "all brokers" : resource.kindText,
                 outcome: error == nil ? (isDryRun ? "valid" : outcome) : "failed", error: error)
         }
+        defer { if isDryRun { StandardError.print("dry run: nothing was changed") } }
         try ChangeReport(changes).print(format)
-        if isDryRun { StandardError.print("dry run: nothing was changed") }
     }
 }

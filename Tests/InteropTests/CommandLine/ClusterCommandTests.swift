@@ -13,7 +13,7 @@ import Darwin
 #endif
 
 extension Interop {
-    @Suite("martlet cluster, config, context and completion") struct ClusterCommandTests {
+    @Suite("martlet cluster, config and context") struct ClusterCommandTests {
         @Test("a cluster shows what it consists of, how it is, and where its logs are")
         func cluster() async throws {
             try await withBroker { broker in
@@ -45,7 +45,36 @@ extension Interop {
 
                 let apis = try await broker.command("cluster", "apis", "-o", "json").json
                 #expect(apis["apis"].elements.contains { $0["name"] == "Produce" && $0["key"] == 0 })
-                try await broker.command("cluster", "apis", "--broker", "77", expecting: 5)
+            }
+        }
+
+        @Test("a broker that there is not ends every command that takes one with 5, and a part of it with 1")
+        func unknownBroker() async throws {
+            let commands = [
+                ["config", "list"], ["config", "describe", "log.retention.ms"],
+                ["config", "set", "log.retention.ms=1"],
+                ["config", "set", "log.retention.ms=1", "--dry-run"], ["config", "delete", "log.retention.ms"],
+                ["cluster", "apis"], ["cluster", "logdirs"], ["cluster", "logdirs", "--topic", "orders"],
+            ]
+            try await withBroker { broker in
+                try await broker.command("topic", "create", "orders")
+                for command in commands {
+                    func run(_ arguments: String...) async throws -> CommandRun {
+                        try await CommandRun.of(command + arguments + ["-b", broker.bootstrap], folder: broker.folder)
+                    }
+                    let alone = try await run("--broker", "77")
+                    #expect(alone.status == 5 && alone.output == "", "\(alone)")
+                    #expect(
+                        alone.errors.hasPrefix("error: the cluster has no broker 77\nhint: `martlet cluster brokers`"),
+                        "\(alone)")
+                    let json = try await run("--broker", "77", "-o", "json")
+                    #expect(json.status == 5, "\(json)")
+                    // This one takes one broker.
+                    guard command != ["cluster", "apis"] else { continue }
+                    let partly = try await run("--broker", "77", "--broker", "1", "-o", "json")
+                    #expect(partly.status == 1 && partly.errors.contains("no broker 77"), "\(partly)")
+                    #expect(try !partly.json.elements.isEmpty, "\(partly)")
+                }
             }
         }
 
@@ -90,7 +119,6 @@ extension Interop {
                 let partly = try await broker.command(
                     "config", "set", "--topic", "orders", "--topic", "nope", "retention.ms=1", expecting: 1)
                 #expect(partly.output == "topic orders altered\n")
-                try await broker.command("config", "list", "--broker", "77", expecting: 5)
                 try await broker.command("config", "list", expecting: 64)
                 try await broker.command("config", "set", "--topic", "orders", "novalue", expecting: 64)
             }
@@ -160,55 +188,5 @@ extension Interop {
                 #expect(try Data(contentsOf: file) == Data(#"{"contexts":{"here":"#.utf8))
             }
         }
-
-        @Test("bash completes commands, options, and topics and groups of the cluster; silently without a cluster")
-        func completion() async throws {
-            try await withBroker { broker in
-                try await broker.command("topic", "create", "orders", "refunds")
-                try await broker.command(
-                    "group", "reset-offsets", "payments", "--topic", "orders", "--to-earliest", "--execute")
-                for shell in ["bash", "zsh", "fish"] {
-                    #expect(try await broker.command("completion", shell).output.contains("describe"))
-                }
-                try await broker.command("completion", "tcsh", expecting: 64)
-                let script = broker.folder.appendingPathComponent("complete.bash")
-                try Data(Self.bash.utf8).write(to: script)
-                func complete(_ words: String..., to expected: [Substring]) async throws {
-                    var found: [Substring] = []
-                    // The cluster has a second to answer, which may not be enough on a machine that is busy.
-                    for _ in 1...Self.completionAttempts where found != expected || found.isEmpty {
-                        let child = try ChildProcess(
-                            URL(fileURLWithPath: "/bin/bash"), [script.path, try Programs.martlet().path] + words,
-                            environment: ["MARTLET_BOOTSTRAP": broker.bootstrap], folder: broker.folder)
-                        #expect(try await child.waitForExit(within: .seconds(60)) == .success)
-                        #expect(child.errorText == "")
-                        found = String(decoding: child.outputData, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-                    }
-                    #expect(found == expected, "\(words)")
-                }
-                try await complete("topic", "de", to: ["describe", "delete"])
-                try await complete("topic", "list", "--out", to: ["--output"])
-                try await complete("topic", "list", "-o", "", to: ["table", "json", "wide"])
-                try await complete("topic", "describe", "o", to: ["orders"])
-                try await complete("topic", "delete", "orders", "", to: ["orders", "refunds"])
-                try await complete("group", "describe", "pay", to: ["payments"])
-                try await complete("config", "list", "--topic", "re", to: ["refunds"])
-                try await complete("topic", "describe", "-b", "127.0.0.1:1", "o", to: [])
-            }
-        }
-
-        private static let completionAttempts = 3
-
-        /// Completes the last word of a command line as bash would on TAB.
-        private static let bash = #"""
-            source <("$1" completion bash)
-            function=$(complete -p martlet | sed -E 's/.*-F ([^ ]+).*/\1/')
-            COMP_LINE="$*"
-            COMP_POINT=${#COMP_LINE}
-            COMP_WORDS=("$@")
-            COMP_CWORD=$(($# - 1))
-            $function martlet "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-            echo "${COMPREPLY[@]}"
-            """#
     }
 }

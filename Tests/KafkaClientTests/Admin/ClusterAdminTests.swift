@@ -50,7 +50,7 @@ import Testing
             #expect(directory.replicas[Self.orders1]?.isFuture == true)
             #expect(nodes[1]?.failure?.errorCode == .clusterAuthorizationFailed)
             let stranger = try await client.describeLogDirectories(of: [9])
-            #expect(stranger[9]?.failure?.code == .invalidRequest)
+            #expect(stranger[9]?.failure?.code == .unknownBroker)
         }
     }
 
@@ -193,7 +193,7 @@ import Testing
             #expect(try results[.broker(1)]?.get().map(\.value) == ["1", "1"])
             #expect(try results[.topic("orders")]?.get().map(\.name) == ["a", "b"])
             #expect(results[.topic("missing")]?.failure?.isRetriable == true)
-            #expect(results[.broker(7)]?.failure?.code == .invalidRequest)
+            #expect(results[.broker(7)]?.failure?.code == .unknownBroker)
         }
     }
 
