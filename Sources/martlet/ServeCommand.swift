@@ -26,7 +26,8 @@ struct ServeCommand: AsyncParsableCommand {
             """
     )
 
-    @Option(name: .shortAndLong, help: "A file of configs: Java properties, or YAML by its ending.")
+    @Option(
+        name: .shortAndLong, help: "A file of configs: Java properties, or YAML by its ending.", completion: .file())
     var config: String?
 
     @Option(name: .long, help: "A config as name=value; may be given several times.")
@@ -35,7 +36,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: .long, help: "The address to listen on, host:port; port 0 lets the system choose. (listeners)")
     var listen: String?
 
-    @Option(name: .long, help: "The directory for logs and metadata. (log.dirs)")
+    @Option(name: .long, help: "The directory for logs and metadata. (log.dirs)", completion: .directory)
     var dataDir: String?
 
     @Option(
@@ -45,12 +46,15 @@ struct ServeCommand: AsyncParsableCommand {
     )
     var admin: String?
 
-    @Option(name: .long, help: "How the log is written to standard error: text or json. (log.format)")
+    @Option(
+        name: .long, help: "How the log is written to standard error: text or json. (log.format)",
+        completion: .list(["text", "json"]))
     var logFormat: String?
 
     @Option(
         name: .long,
-        help: "The least that is logged: trace, debug, info, notice, warning, error or critical. (log.level)")
+        help: "The least that is logged: trace, debug, info, notice, warning, error or critical. (log.level)",
+        completion: .list(Logger.Level.allCases.map(\.rawValue)))
     var logLevel: String?
 
     func run() async throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import ArgumentParser
 import KafkaTypes
 import KafkaWire
 import Testing
@@ -160,6 +161,17 @@ import Testing
                 == #"{"resource":"topic","name":"a","configs":[{"name":"retention.ms","value":"5","source":"topic","#
                 + #""readOnly":false,"sensitive":false,"documentation":"How long."},{"name":"secret","value":null,"#
                 + #""source":"default","readOnly":true,"sensitive":true}]}"#)
+    }
+
+    @Test("all that the script for fish needs changed is found in it, and changed")
+    func fishCompletion() {
+        let made = Martlet.completionScript(for: .fish)
+        let script = FishCompletion.script
+        for change in FishCompletion.changes {
+            #expect(made.contains(change.from), "\(change.from)")
+            #expect(script.contains(change.to), "\(change.to)")
+        }
+        #expect(!script.contains("(__martlet_tokens -tC)"))
     }
 
     @Test("completion takes from the command line what says where the cluster is, and nothing else")

@@ -32,13 +32,16 @@ struct CompletionCommand: AsyncParsableCommand {
 
     func run() async throws {
         var output = StandardOutput()
-        let shell: CompletionShell =
-            switch self.shell {
-            case .bash: .bash
-            case .zsh: .zsh
-            case .fish: .fish
-            }
-        output.print(Martlet.completionScript(for: shell))
+        output.print(Self.script(for: self.shell))
         try output.flush()
+    }
+
+    /// What the shell is to run.
+    static func script(for shell: Shell) -> String {
+        switch shell {
+        case .bash: Martlet.completionScript(for: .bash)
+        case .zsh: Martlet.completionScript(for: .zsh)
+        case .fish: FishCompletion.script
+        }
     }
 }

@@ -81,6 +81,7 @@ struct ConsumeCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Which records of transactions to read: read_uncommitted (all) or read_committed. (default:"
                 + " read_uncommitted)", valueName: "name"),
+        completion: .list(["read_uncommitted", "read_committed"]),
         transform: ConsumeCommand.isolation)
     var isolation: ReadIsolation = .readUncommitted
 

@@ -22,7 +22,8 @@ struct GroupOptions: ParsableArguments {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("How the broker shares partitions out: uniform, range, weighted, …", valueName: "name"))
+        help: ArgumentHelp("How the broker shares partitions out: uniform, range, weighted, …", valueName: "name"),
+        completion: .list(["uniform", "range", "weighted"]))
     var assignor: String?
 
     @Option(

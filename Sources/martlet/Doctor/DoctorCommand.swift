@@ -33,7 +33,9 @@ struct DoctorCommand: AsyncParsableCommand {
     /// For each address; `--timeout` sets another.
     static let defaultTimeout = Duration.seconds(5)
 
-    @Option(name: .long, help: ArgumentHelp("The data directory of a broker on this machine.", valueName: "dir"))
+    @Option(
+        name: .long, help: ArgumentHelp("The data directory of a broker on this machine.", valueName: "dir"),
+        completion: .directory)
     var dataDir: String?
 
     @Flag(name: .long, help: "Look at this machine only, and ask no broker.")

@@ -29,11 +29,13 @@ struct GroupListCommand: AsyncParsableCommand {
     @OptionGroup var matching: MatchingOptions
 
     @Option(
-        name: .long, help: ArgumentHelp("Only groups in this state; may be given several times.", valueName: "state"))
+        name: .long, help: ArgumentHelp("Only groups in this state; may be given several times.", valueName: "state"),
+        completion: .list(GroupState.all.map(\.rawValue)))
     var state: [GroupStateArgument] = []
 
     @Option(
-        name: .long, help: ArgumentHelp("Only groups of this type; may be given several times.", valueName: "type"))
+        name: .long, help: ArgumentHelp("Only groups of this type; may be given several times.", valueName: "type"),
+        completion: .list(["classic", "consumer"]))
     var type: [GroupTypeArgument] = []
 
     @OptionGroup var format: OutputOptions

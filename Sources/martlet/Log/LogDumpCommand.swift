@@ -37,7 +37,7 @@ struct LogDumpCommand: AsyncParsableCommand {
         case none
     }
 
-    @Argument(help: ArgumentHelp("Files or directories of a log.", valueName: "path"))
+    @Argument(help: ArgumentHelp("Files or directories of a log.", valueName: "path"), completion: .file())
     var paths: [String]
 
     @Option(name: .shortAndLong, help: "How to show it: text, or json for one object per line.")

@@ -22,7 +22,8 @@ struct LogVerifyCommand: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("The data directory: log.dirs of the broker.", valueName: "dir"))
+    @Argument(
+        help: ArgumentHelp("The data directory: log.dirs of the broker.", valueName: "dir"), completion: .directory)
     var directory: String
 
     @Option(name: .shortAndLong, help: "How to show it: text or json.")

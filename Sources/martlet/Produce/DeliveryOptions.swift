@@ -16,6 +16,7 @@ struct DeliveryOptions: ParsableArguments {
         name: .long,
         help: ArgumentHelp(
             "How batches are compressed: none, gzip, snappy, lz4 or zstd. (default: none)", valueName: "name"),
+        completion: .list(["none", "gzip", "snappy", "lz4", "zstd"]),
         transform: DeliveryOptions.codec)
     var codec: CompressionCodec = .none
 
@@ -24,6 +25,7 @@ struct DeliveryOptions: ParsableArguments {
         help: ArgumentHelp(
             "Who must have a record: all in-sync replicas (all), the leader (1), or nobody (0). (default: all)",
             valueName: "0|1|all"),
+        completion: .list(["all", "1", "0"]),
         transform: DeliveryOptions.acks)
     var acks: RequiredAcks = .all
 

@@ -41,7 +41,7 @@ struct ProduceCommand: AsyncParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "Files, each of which is one record unless --lines is given; without one, the standard input.",
-            valueName: "file"))
+            valueName: "file"), completion: .file())
     var files: [String] = []
 
     @OptionGroup(title: "Records") var records: RecordOptions
