@@ -199,7 +199,9 @@ public struct ListenError: Error, CustomStringConvertible {
 
     /// What could not be bound, and why.
     public var description: String {
-        "cannot listen on \(self.listener.name)://\(self.listener.host):\(self.listener.port): \(self.cause)"
+        // What NIO says of it names its own functions.
+        let reason = (self.cause as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(self.cause)"
+        return "cannot listen on \(self.listener.name)://\(self.listener.host):\(self.listener.port): \(reason)"
     }
 }
 

@@ -26,7 +26,8 @@ enum ConfigurationFile {
             defer { try? file.close() }
             bytes = try file.read(upToCount: self.bytesMax + 1) ?? Data()
         } catch {
-            throw ServeConfigurationError("The configuration file \(path) cannot be read: \(error)", cause: error)
+            throw ServeConfigurationError(
+                "The configuration file \(path) cannot be read: \(error.localizedDescription)", cause: error)
         }
         guard bytes.count <= self.bytesMax else {
             throw ServeConfigurationError("The configuration file \(path) is larger than \(self.bytesMax) bytes")

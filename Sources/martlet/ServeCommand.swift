@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ArgumentParser
+import CommitLog
 import Logging
 import ServeConfiguration
 
@@ -64,6 +65,9 @@ struct ServeCommand: AsyncParsableCommand {
         if let admin = self.admin { values["admin.listeners"] = admin }
         if let logFormat = self.logFormat { values["log.format"] = logFormat }
         if let logLevel = self.logLevel { values["log.level"] = logLevel }
+        if let file = self.config, case .some(.none) = try? POSIXFileSystem().status(file) {
+            throw CommandFailure("the file of configs, \(file), does not exist", status: .notFound)
+        }
         let machine = MachineLimits.current()
         let sizing = Sizing(machine)
         do {
@@ -75,8 +79,7 @@ struct ServeCommand: AsyncParsableCommand {
             )
             try await BrokerProcess(loaded, machine, sizing).run()
         } catch let error as any CustomStringConvertible & Error {
-            ProcessEnvironment.printError("martlet serve: \(error)")
-            throw ExitCode.failure
+            throw CommandFailure("\(error)")
         }
     }
 }

@@ -112,12 +112,12 @@ import Testing
         #expect(report.askedCount == 2)
         #expect(
             report.table(isWide: false).lines() == [
-                "BROKER  DIRECTORY  PARTITIONS     LOGS  FREE   VOLUME",
+                "BROKER  DIRECTORY  PARTITIONS     SIZE  FREE   VOLUME",
                 "     1  /b                  2  3.0 KiB     -  2.0 GiB",
             ])
         #expect(
             report.partitionTable.lines() == [
-                "TOPIC   PARTITION  BROKER     LOGS  BEHIND  DIRECTORY",
+                "TOPIC   PARTITION  BROKER     SIZE  BEHIND  DIRECTORY",
                 "orders          1       1  2.9 KiB       0  /b",
                 "orders          0       1    100 B       0  /b",
             ])

@@ -189,7 +189,10 @@ import Testing
         #expect(failure.line() == "unhealthy: a:1: no answer")
         var json = JSONWriter()
         failure.write(to: &json)
-        #expect(json.text == #"{"healthy":false,"address":"a:1","problems":["a:1: no answer"],"milliseconds":0}"#)
+        let unknown = #""clusterId":null,"controller":null,"brokers":null"#
+        #expect(
+            json.text
+                == #"{"healthy":false,"address":"a:1",\#(unknown),"problems":["a:1: no answer"],"milliseconds":0}"#)
     }
 
     @Test("partitions without a leader are named, the first one and how many more")

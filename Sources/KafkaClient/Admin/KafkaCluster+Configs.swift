@@ -49,7 +49,7 @@ extension KafkaCluster {
                 let resource = ConfigResource(kind: .init(rawValue: result.resourceType), name: result.resourceName)
                 results[resource] = Self.outcome(
                     result.configs.map(ConfigDescription.init).sorted { $0.name < $1.name }, result.errorCode,
-                    subject: resource.name, message: result.errorMessage)
+                    subject: Self.subject(resource), message: result.errorMessage)
             }
             return results
         }
@@ -101,7 +101,7 @@ extension KafkaCluster {
             for result in response.responses {
                 let resource = ConfigResource(kind: .init(rawValue: result.resourceType), name: result.resourceName)
                 results[resource] = Self.outcome(
-                    (), result.errorCode, subject: resource.name, message: result.errorMessage)
+                    (), result.errorCode, subject: Self.subject(resource), message: result.errorMessage)
             }
             return results
         }
@@ -120,6 +120,12 @@ extension KafkaCluster {
         return response.configResources.map { resource in
             ConfigResource(kind: .init(rawValue: resource.resourceType), name: resource.resourceName)
         }
+    }
+
+    /// A number alone says little.
+    private static func subject(_ resource: ConfigResource) -> String {
+        guard resource.kind == .broker else { return resource.name }
+        return resource.name.isEmpty ? "all brokers" : "broker \(resource.name)"
     }
 
     private static func missing(_ resource: ConfigResource, api: String) -> KafkaClientError {

@@ -21,6 +21,11 @@ public struct KafkaTLSConfiguration: Sendable {
         /// As it is, from `-----BEGIN` to `-----END`.
         public static func text(_ text: String) -> PEM { PEM(source: .text(text)) }
 
+        /// Where the file is; nil for what is in memory.
+        public var path: String? {
+            if case .file(let path) = self.source { path } else { nil }
+        }
+
         /// The path, or that there is none; never the contents.
         public var description: String {
             switch self.source {

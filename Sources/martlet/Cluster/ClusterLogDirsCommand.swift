@@ -57,8 +57,7 @@ struct ClusterLogDirsCommand: AsyncParsableCommand {
             // Titles above nothing would look like an answer.
             lines: { report.rows.isEmpty ? [] : table.lines(terminal: $0) },
             json: { report.write(to: &$0, withPartitions: isByPartition) })
-        for failure in report.failures { failure.report().print() }
-        try ExitStatus.combining(report.failures.map(\.exitStatus), of: report.askedCount).leave()
+        try report.failures.leave(of: report.askedCount)
     }
 }
 
@@ -99,7 +98,7 @@ struct LogDirectoryReport {
 
     func table(isWide: Bool) -> TextTable {
         var columns: [TextTable.Column] = [
-            .init("BROKER", .right), .init("DIRECTORY"), .init("PARTITIONS", .right), .init("LOGS", .right),
+            .init("BROKER", .right), .init("DIRECTORY"), .init("PARTITIONS", .right), .init("SIZE", .right),
             .init("FREE", .right), .init("VOLUME", .right),
         ]
         if isWide { columns += [.init("MOVING IN", .right), .init("CORDONED")] }
@@ -117,7 +116,7 @@ struct LogDirectoryReport {
     /// The largest partitions first.
     var partitionTable: TextTable {
         var table = TextTable([
-            .init("TOPIC"), .init("PARTITION", .right), .init("BROKER", .right), .init("LOGS", .right),
+            .init("TOPIC"), .init("PARTITION", .right), .init("BROKER", .right), .init("SIZE", .right),
             .init("BEHIND", .right), .init("DIRECTORY"),
         ])
         let all = self.rows.flatMap { row in row.directory.replicas.map { (row, $0.key, $0.value) } }

@@ -77,7 +77,7 @@ struct ClusterPage: Sendable {
             .init("ID", .right), .init("ADDRESS"), .init("RACK"), .init("CONTROLLER"), .init("LEADS", .right),
             .init("REPLICAS", .right),
         ]
-        if directories != nil { columns += [.init("LOGS", .right), .init("FREE", .right), .init("NOTE")] }
+        if directories != nil { columns += [.init("SIZE", .right), .init("FREE", .right), .init("NOTE")] }
         var table = TextTable(columns)
         for broker in self.cluster.brokers {
             var cells = [

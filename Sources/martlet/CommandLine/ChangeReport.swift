@@ -15,6 +15,17 @@ struct ItemChange {
     var topicID: String?
     var error: KafkaClientError?
 
+    /// What the deletion of one thing came to. The error code `tolerated` says that there was nothing to delete, which
+    /// is as good.
+    static func deletion(_ item: ItemResult<Void>, tolerated: ErrorCode?) -> ItemChange {
+        switch item.result {
+        case .success: ItemChange(name: item.name, outcome: "deleted")
+        case .failure(let error) where tolerated != nil && error.errorCode == tolerated:
+            ItemChange(name: item.name, outcome: "missing")
+        case .failure(let error): ItemChange(name: item.name, outcome: "failed", error: error)
+        }
+    }
+
     var text: String { [self.kind, self.name].compactMap(\.self).filter { !$0.isEmpty }.joined(separator: " ") }
 }
 
@@ -34,9 +45,7 @@ struct ChangeReport {
                 }
             },
             json: self.write)
-        let failures = self.changes.compactMap(\.error)
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: self.changes.count).leave()
+        try self.changes.compactMap(\.error).leave(of: self.changes.count)
     }
 
     func write(to json: inout JSONWriter) {

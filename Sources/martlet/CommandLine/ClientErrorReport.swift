@@ -66,7 +66,7 @@ extension KafkaClientError: CommandLineFailure {
         case .topicDeletionDisabled:
             "the broker has delete.topic.enable=false"
         case .invalidConfig:
-            "`martlet config list -o wide` shows names, values and what they mean"
+            "`martlet config list -o wide`, with the same --topic, --broker or --group, shows names, values and what they mean"
         case .topicAuthorizationFailed, .groupAuthorizationFailed, .clusterAuthorizationFailed,
             .transactionalIDAuthorizationFailed:
             "this user may not do that: an operator can allow it, or --user names another"

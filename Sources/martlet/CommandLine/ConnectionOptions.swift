@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ArgumentParser
+import CommitLog
 import KafkaClient
 
 /// How a command finds the cluster: the same for all commands but `serve`.
@@ -114,6 +115,7 @@ struct ConnectionOptions: ParsableArguments {
         _ target: ConnectionTarget, patience: Int? = nil,
         prepare: (inout KafkaClusterConfiguration) -> Void = { _ in }, _ body: (KafkaCluster) async throws -> Result
     ) async throws -> Result {
+        try Self.checkFiles(target.security.tls)
         var configuration = self.configuration(target)
         prepare(&configuration)
         if let patience { configuration.retry.attemptsMax = patience }
@@ -121,6 +123,20 @@ struct ConnectionOptions: ParsableArguments {
             return try await KafkaCluster.withCluster(configuration, body)
         } catch let error as KafkaClientError {
             throw ConnectionFailure(error: error, target: target)
+        }
+    }
+
+    /// Throws `CommandFailure` for a file that was named and is not there: what TLS has to say of it is less clear.
+    private static func checkFiles(_ tls: KafkaTLSConfiguration?) throws {
+        guard let tls else { return }
+        var files: [KafkaTLSConfiguration.PEM] = []
+        if case .only(let file) = tls.trustRoots { files.append(file) }
+        if let identity = tls.identity { files += [identity.certificateChain, identity.privateKey] }
+        for path in files.compactMap(\.path) {
+            guard case .some(.none) = try? POSIXFileSystem().status(path) else { continue }
+            throw CommandFailure(
+                "the file \(path), which TLS needs, does not exist",
+                hint: "--tls-ca, --tls-cert and --tls-key name such files, and so may a context", status: .notFound)
         }
     }
 

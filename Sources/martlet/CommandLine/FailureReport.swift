@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of Martlet, an event broker in Swift.
 
+import KafkaClient
+
 /// An error that has more to say than its description: what to do, and how the process ends.
 protocol CommandLineFailure: Error {
     func report() -> FailureReport
@@ -18,6 +20,20 @@ struct FailureReport: Sendable {
         StandardError.print("\(terminal.styled("error:", .bad)) \(self.message)")
         if let hint = self.hint { StandardError.print("\(terminal.styled("hint:", .title)) \(hint)") }
     }
+}
+
+extension [FailureReport] {
+    /// Prints all of them, and throws the exit code that they come to, if there are any: of `count` things these failed.
+    /// The last that a command does: its answer has to be printed by then.
+    func leave(of count: Int) throws {
+        for report in self { report.print() }
+        try ExitStatus.combining(self.map(\.status), of: count).leave()
+    }
+}
+
+extension [KafkaClientError] {
+    /// As that of ``FailureReport``.
+    func leave(of count: Int) throws { try self.map { $0.report() }.leave(of: count) }
 }
 
 /// An operation that did not do what was asked.

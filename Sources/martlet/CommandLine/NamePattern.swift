@@ -2,6 +2,7 @@
 // Part of Martlet, an event broker in Swift.
 
 import ArgumentParser
+import KafkaClient
 
 /// Which names of topics or groups are meant.
 struct NamePattern {
@@ -101,6 +102,17 @@ struct MatchingOptions: ParsableArguments {
             names += found
         }
         return Self.unique(names)
+    }
+
+    /// The same, with a connection only where a pattern needs one.
+    func names(
+        _ texts: [String], of kind: String, _ connection: ConnectionOptions,
+        existing: @escaping @Sendable (KafkaCluster) async throws -> [String]
+    ) async throws -> [String] {
+        guard self.isOpen(texts) else { return Self.unique(texts) }
+        return try await connection.ask { cluster in
+            try await self.names(texts, of: kind) { try await existing(cluster) }
+        }
     }
 
     /// Some may be given as patterns: nobody has seen yet what is meant.

@@ -75,6 +75,11 @@ extension ConfigResource {
         return "\(self.kindText) \(self.name)"
     }
 
+    /// What names it on the command line.
+    var option: String {
+        self.kind == .broker && self.name.isEmpty ? "--all-brokers" : "--\(self.kindText) \(self.name)"
+    }
+
     /// For programs.
     var kindText: String {
         switch self.kind {

@@ -50,8 +50,10 @@ struct ConfigListCommand: AsyncParsableCommand {
             // Titles above nothing would look like an answer.
             lines: { shown.isEmpty ? [] : Self.table(of: shown, isWide: isWide).lines(terminal: $0) },
             json: { json in json.array { json in for page in shown { page.write(to: &json) } } })
-        for failure in failures { failure.print() }
-        try ExitStatus.combining(failures.map(\.status), of: self.target.resources.count).leave()
+        if !shown.isEmpty, shown.allSatisfy(\.configs.isEmpty) {
+            self.format.note(showsDefaults ? "no config fits" : "nothing is set there; --all shows the defaults, too")
+        }
+        try failures.leave(of: self.target.resources.count)
     }
 
     /// With a column that says whose they are, when they are of several.
@@ -103,17 +105,15 @@ struct ConfigDescribeCommand: AsyncParsableCommand {
                 Array(page.configs.map { Self.lines(of: $0, page.resource, terminal, width) }.joined(separator: [""]))
             },
             json: { page, json in page.write(to: &json) })
-        for failure in failures { failure.print() }
         // Brokers leave out what they do not know.
         let missing = pages.flatMap { page in
-            self.names.filter { name in !page.configs.contains { $0.name == name } }
-                .map { "there is no config \($0) of \(page.resource.text)" }
+            self.names.filter { name in !page.configs.contains { $0.name == name } }.map { name in
+                FailureReport(
+                    message: "there is no config \(name) of \(page.resource.text)",
+                    hint: "`martlet config list \(page.resource.option) --all` shows what there is", status: .notFound)
+            }
         }
-        for line in missing {
-            FailureReport(message: line, hint: "`martlet config list --all` shows what there is").print()
-        }
-        let statuses = failures.map(\.status) + missing.map { _ in ExitStatus.notFound }
-        try ExitStatus.combining(statuses, of: failures.count + pages.count * self.names.count).leave()
+        try (failures + missing).leave(of: failures.count + pages.count * self.names.count)
     }
 
     /// Where text is broken when nobody looks, in columns.

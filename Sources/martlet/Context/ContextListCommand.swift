@@ -25,6 +25,9 @@ struct ContextListCommand: AsyncParsableCommand {
                 for context in book.contexts { context.describe(to: &json, isCurrent: context.name == book.current) }
             }
         }
+        if book.contexts.isEmpty {
+            self.format.note("there are no contexts; `martlet context add NAME -b HOST:PORT` saves one")
+        }
     }
 
     static func table(of book: ContextBook, isWide: Bool) -> TextTable {
@@ -76,7 +79,9 @@ struct ContextShowCommand: AsyncParsableCommand {
             lines: { Self.lines(of: context, isCurrent: isCurrent, terminal: $0) },
             json: { context.describe(to: &$0, isCurrent: isCurrent) })
         if self.name == nil, let bootstrap = SecurityOptions.environment(ConnectionOptions.environmentVariable) {
-            StandardError.print("note: $\(ConnectionOptions.environmentVariable) names another cluster: \(bootstrap)")
+            self.format.note(
+                "commands go to \(bootstrap), which $\(ConnectionOptions.environmentVariable) says, and not to a context"
+            )
         }
     }
 

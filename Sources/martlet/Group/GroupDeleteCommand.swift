@@ -41,26 +41,12 @@ struct GroupDeleteCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var names = self.names
-        if self.matching.isOpen(names) {
-            names = try await self.connection.ask { cluster in
-                try await self.matching.names(self.names, of: "group") {
-                    try await cluster.listGroups().map(\.groupID)
-                }
-            }
+        let names = try await self.matching.names(self.names, of: "group", self.connection) {
+            try await $0.listGroups().map(\.groupID)
         }
         try self.confirmation.ask("Delete \(names.joined(separator: ", ")) and the offsets committed there?")
-        let results = try await self.connection.ask { [names] in try await $0.deleteGroups(names) }
-        let changes = results.map { item in
-            switch item.result {
-            case .success:
-                ItemChange(name: item.name, outcome: "deleted")
-            case .failure(let error) where error.errorCode == .groupIDNotFound && self.ifExists:
-                ItemChange(name: item.name, outcome: "missing")
-            case .failure(let error):
-                ItemChange(name: item.name, outcome: "failed", error: error)
-            }
-        }
-        try ChangeReport(changes).print(self.format)
+        let results = try await self.connection.ask { try await $0.deleteGroups(names) }
+        let tolerated: ErrorCode? = self.ifExists ? .groupIDNotFound : nil
+        try ChangeReport(results.map { .deletion($0, tolerated: tolerated) }).print(self.format)
     }
 }

@@ -54,6 +54,11 @@ struct GroupDeleteOffsetsCommand: AsyncParsableCommand {
     private func committed(_ cluster: KafkaCluster) async throws -> [TopicPartition] {
         let offsets = try await cluster.groupOffsets(of: [self.group]).first?.result.get() ?? [:]
         let partitions = offsets.keys.filter { partition in self.topic.contains { $0.contains(partition) } }.sorted()
+        if offsets.isEmpty, try await !cluster.listGroups().contains(where: { $0.groupID == self.group }) {
+            throw CommandFailure(
+                "the group \(self.group) does not exist", hint: "`martlet group list` shows what there is",
+                status: .notFound)
+        }
         guard !partitions.isEmpty else {
             throw CommandFailure(
                 "the group \(self.group) has committed nothing there",

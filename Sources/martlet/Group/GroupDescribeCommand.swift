@@ -49,8 +49,7 @@ struct GroupDescribeCommand: AsyncParsableCommand {
             },
             json: { page, json in page.write(to: &json) })
         for warning in pages.flatMap(\.warnings) { StandardError.print("warning: \(warning)") }
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: failures.count + pages.count).leave()
+        try failures.leave(of: failures.count + pages.count)
     }
 
     private func groups(_ cluster: KafkaCluster) async throws -> [String] {

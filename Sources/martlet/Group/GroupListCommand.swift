@@ -13,8 +13,6 @@ struct GroupListCommand: AsyncParsableCommand {
             A PATTERN is a name, or one with * for any characters and ? for one; with --regex a regular expression that \
             a whole name matches. -o wide asks for the members and the lag, too.
 
-            States: \(GroupState.all.map(\.rawValue).joined(separator: ", ")). Types: classic, consumer.
-
             EXAMPLES
               martlet group list
               martlet group list 'pay*' -o wide
@@ -30,12 +28,12 @@ struct GroupListCommand: AsyncParsableCommand {
 
     @Option(
         name: .long, help: ArgumentHelp("Only groups in this state; may be given several times.", valueName: "state"),
-        completion: .list(GroupState.all.map(\.rawValue)))
+        completion: .list(GroupStateArgument.allValueStrings))
     var state: [GroupStateArgument] = []
 
     @Option(
         name: .long, help: ArgumentHelp("Only groups of this type; may be given several times.", valueName: "type"),
-        completion: .list(["classic", "consumer"]))
+        completion: .list(GroupTypeArgument.allValueStrings))
     var type: [GroupTypeArgument] = []
 
     @OptionGroup var format: OutputOptions
@@ -56,8 +54,12 @@ struct GroupListCommand: AsyncParsableCommand {
         try self.format.print(
             Self.table(of: groups, details: self.format.isWide ? details : nil)
         ) { Self.write(groups, to: &$0) }
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: groups.count).leave()
+        if groups.isEmpty {
+            let isFiltered = !(self.patterns.isEmpty && self.state.isEmpty && self.type.isEmpty)
+            self.format.note(
+                isFiltered ? "no group fits" : "there are no groups; `martlet consume TOPIC -g NAME` joins one")
+        }
+        try failures.leave(of: groups.count)
     }
 
     /// `details` are those of the wide table, by name.
@@ -117,6 +119,8 @@ extension GroupState {
 
 /// `--state`: one that is known here, in any case. Brokers compare the case.
 struct GroupStateArgument: Hashable, Sendable, ExpressibleByArgument {
+    static let allValueStrings = GroupState.all.map(\.rawValue)
+
     var state: GroupState
 
     init?(argument: String) {
@@ -129,6 +133,8 @@ struct GroupStateArgument: Hashable, Sendable, ExpressibleByArgument {
 
 /// `--type`, in any case.
 struct GroupTypeArgument: Hashable, Sendable, ExpressibleByArgument {
+    static let allValueStrings = ["classic", "consumer"]
+
     var type: GroupType
 
     init?(argument: String) {

@@ -100,8 +100,7 @@ struct GroupResetOffsetsCommand: AsyncParsableCommand {
         try self.format.print(reset.table) { json in
             reset.write(to: &json, group: self.group, isExecuted: self.execute && failures.isEmpty)
         }
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: reset.changes.count).leave()
+        try failures.leave(of: reset.changes.count)
         StandardError.print(
             self.execute
                 ? "\(reset.changes.count) of \(reset.rows.count) offsets were changed"

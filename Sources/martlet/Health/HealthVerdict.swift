@@ -69,6 +69,12 @@ struct HealthVerdict: Sendable {
                 json.array { json in for obstacle in probe.obstacles { json.string(obstacle) } }
             case .failed(let reason):
                 json.string(self.addresses.map { "\($0)" }.joined(separator: ","))
+                json.name("clusterId")
+                json.null()
+                json.name("controller")
+                json.null()
+                json.name("brokers")
+                json.null()
                 json.name("problems")
                 json.array { json in json.string(reason) }
             }

@@ -34,6 +34,9 @@ struct LogVerifyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let fileSystem = POSIXFileSystem()
+        if case .some(.none) = try? fileSystem.status(self.directory) {
+            throw CommandFailure("\(self.directory) does not exist", status: .notFound)
+        }
         // Sizes for the bar alone: whatever is wrong with the directory the verifier tells.
         let files = (try? DumpList.files(at: self.directory, fileSystem)) ?? []
         let total = files.reduce(Int64(0)) { $0 + ($1.file.kind == .log ? $1.size : 0) }

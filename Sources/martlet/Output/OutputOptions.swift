@@ -55,6 +55,12 @@ struct OutputOptions: ParsableArguments {
         try output.flush()
     }
 
+    /// Tells a person on the standard error what an answer leaves open, a table without rows for example. Programs, which
+    /// asked for JSON, are told nothing.
+    func note(_ text: String) {
+        if self.output != .json { StandardError.print("note: \(text)") }
+    }
+
     /// Prints a table, or one JSON value.
     func print(_ table: @autoclosure () -> TextTable, json: (inout JSONWriter) -> Void) throws {
         try self.print(lines: { table().lines(terminal: $0) }, json: json)

@@ -25,9 +25,6 @@ enum ProcessEnvironment {
         return variables
     }
 
-    /// Writes a line to standard error.
-    static func printError(_ line: String) { self.write(line, to: STDERR_FILENO) }
-
     /// Writes a line to standard output, at once.
     static func print(_ line: String) { self.write(line, to: STDOUT_FILENO) }
 

@@ -10,6 +10,9 @@ enum AcknowledgedDurability: Equatable, CustomStringConvertible {
     /// They are with the operating system; synced after so many records or milliseconds, nil for never.
     case buffered(syncedAfterRecords: Int64?, milliseconds: Int64?)
 
+    /// Where Martlet's brokers tell it in words.
+    static let configName = "martlet.acks.all"
+
     /// Kafka's way to say never.
     private static let never = Int64.max
 

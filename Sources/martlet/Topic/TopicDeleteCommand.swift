@@ -41,25 +41,13 @@ struct TopicDeleteCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var names = self.names
-        if self.matching.isOpen(names) {
-            names = try await self.connection.ask { cluster in
-                try await self.matching.names(self.names, of: "topic") { try await cluster.listTopics().map(\.name) }
-            }
+        let names = try await self.matching.names(self.names, of: "topic", self.connection) {
+            try await $0.listTopics().map(\.name)
         }
         let them = names.count == 1 ? "it" : "them"
         try self.confirmation.ask("Delete \(names.joined(separator: ", ")) and all records in \(them)?")
-        let results = try await self.connection.ask { [names] in try await $0.deleteTopics(names) }
-        let changes = results.map { item in
-            switch item.result {
-            case .success:
-                ItemChange(name: item.name, outcome: "deleted")
-            case .failure(let error) where error.errorCode == .unknownTopicOrPartition && self.ifExists:
-                ItemChange(name: item.name, outcome: "missing")
-            case .failure(let error):
-                ItemChange(name: item.name, outcome: "failed", error: error)
-            }
-        }
-        try ChangeReport(changes).print(self.format)
+        let results = try await self.connection.ask { try await $0.deleteTopics(names) }
+        let tolerated: ErrorCode? = self.ifExists ? .unknownTopicOrPartition : nil
+        try ChangeReport(results.map { .deletion($0, tolerated: tolerated) }).print(self.format)
     }
 }

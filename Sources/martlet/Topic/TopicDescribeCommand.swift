@@ -47,8 +47,7 @@ struct TopicDescribeCommand: AsyncParsableCommand {
                 page.lines(showsDefaults: showsDefaults, isWide: self.format.isWide, terminal: terminal)
             },
             json: { page, json in page.write(to: &json, showsDefaults: self.allConfigs) })
-        for failure in failures { failure.report().print() }
-        try ExitStatus.combining(failures.map(\.exitStatus), of: failures.count + pages.count).leave()
+        try failures.leave(of: failures.count + pages.count)
     }
 
     private func topics(_ cluster: KafkaCluster) async throws -> [TopicDescription] {

@@ -41,6 +41,9 @@ struct TopicListCommand: AsyncParsableCommand {
             try await cluster.listTopics(includesInternal: self.internal)
         }.filter { topic in patterns.isEmpty || patterns.contains { $0.matches(topic.name) } }
         try self.format.print(Self.table(of: topics, isWide: self.format.isWide)) { Self.write(topics, to: &$0) }
+        guard topics.isEmpty else { return }
+        self.format.note(
+            patterns.isEmpty ? "there are no topics; `martlet topic create NAME` makes one" : "no topic fits")
     }
 
     static func table(of topics: [TopicDescription], isWide: Bool = false) -> TextTable {

@@ -98,10 +98,13 @@ struct TopicPage {
         lines.append("  partitions  \(self.topic.partitions.count)")
         lines.append("  replicas    \(self.topic.replicationFactor)")
         if let count = self.recordCountMax { lines.append("  offsets     \(count) in use") }
-        if let durability = AcknowledgedDurability(self.configs) { lines.append("  acks=all    \(durability)") }
+        let durability = AcknowledgedDurability(self.configs)
+        if let durability { lines.append("  acks=all    \(durability)") }
         lines.append("")
         lines += self.partitionTable(isWide).lines(indentation: "  ", terminal: terminal)
+        // What acks=all means stands above, and is a sentence.
         let configs = self.shownConfigs(showsDefaults)
+            .filter { durability == nil || $0.name != AcknowledgedDurability.configName }
         if !configs.isEmpty {
             lines.append("")
             var table = TextTable([.init("CONFIG"), .init("VALUE"), .init("SET BY")])

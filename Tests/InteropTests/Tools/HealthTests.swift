@@ -39,8 +39,13 @@ extension Interop {
             #expect(nobody.output.hasPrefix("unhealthy: ") && nobody.output.contains("nothing listens there"))
             for kind in ["http", "closing"] {
                 try await tools.withPeer(kind) { address in
-                    let json = try await tools.martlet("health", "-o", "json", "-b", address, expecting: 1).json()
+                    let result = try await tools.martlet("health", "-o", "json", "-b", address, expecting: 1)
+                    let json = try result.json()
                     #expect(json["healthy"] == false)
+                    // What is not known is null.
+                    for name in ["clusterId", "controller", "brokers"] {
+                        #expect(result.output.contains("\"\(name)\":null"))
+                    }
                     #expect(json["problems"].elements.count == 1)
                 }
             }
