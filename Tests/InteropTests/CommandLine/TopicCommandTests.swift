@@ -76,6 +76,11 @@ extension Interop {
                 try await broker.command("topic", "list", "--tls-ca", file, expecting: 5)
                 let serve = try await broker.command("serve", "--config", file, expecting: 5)
                 #expect(serve.errors == "error: the file of configs, \(file), does not exist\n")
+                let taken = try await broker.command(
+                    "serve", "--listen", broker.bootstrap, "--data-dir", file, expecting: 1)
+                #expect(
+                    taken.errors.hasSuffix(
+                        "\nerror: cannot listen on PLAINTEXT://\(broker.bootstrap): Address already in use\n"))
                 let none = try await broker.command("topic", "list", "nope")
                 #expect(none.errors == "note: no topic fits\n")
                 #expect(try await broker.command("topic", "list", "nope", "-o", "json").errors == "")
