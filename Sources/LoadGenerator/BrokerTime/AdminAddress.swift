@@ -28,8 +28,8 @@ public struct AdminAddress: Sendable, Hashable, CustomStringConvertible {
             host.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
             !host.contains(where: { "@?#".contains($0) })
         else { return nil }
-        let end = host.last == "]" ? nil : host.lastIndex(of: ":")
-        let hasPort = end != nil
+        // `[::1]` has colons and no port.
+        let hasPort = host.last != "]" && host.contains(":")
         guard var endpoint = BrokerAddress(host) else { return nil }
         if !hasPort { endpoint.port = Self.defaultPort }
         self.endpoint = endpoint

@@ -25,6 +25,11 @@ public enum BenchText {
         self.number(value, digits: value < 1 ? 3 : value < 10 ? 2 : value < 100 ? 1 : 0)
     }
 
+    /// Seconds with their unit, and a digit behind the point where there is something.
+    public static func seconds(_ value: Double) -> String {
+        self.number(value, digits: value == value.rounded() ? 0 : 1) + " s"
+    }
+
     /// Bytes with the largest unit that fits, powers of 1024.
     public static func bytes(_ count: Int) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB"]

@@ -97,15 +97,25 @@ public struct BenchRun: Sendable {
     /// A task that was cancelled cannot delete them any more, and says so.
     private func delete(_ topics: BenchTopics, on cluster: KafkaCluster) async {
         self.observer(.began(.cleaningUp))
-        let limit = self.lastAnswersSeconds
         do {
-            let isDone: Void? = try await TimeLimit.run(limit) { try await topics.delete(on: cluster) }
-            if isDone == nil {
-                self.observer(.warning("the topics \(topics.names[0])… may be left behind: no answer in \(limit) s"))
-            }
+            try await self.lastAnswer { try await topics.delete(on: cluster) }
         } catch {
-            self.observer(.warning("the topics \(topics.names[0])… are left behind: \(error)"))
+            self.observer(.warning("the topics \(topics.names[0])… may be left behind: \(error)"))
         }
+    }
+
+    /// Asks for something that nobody waits for longer than `lastAnswersSeconds`.
+    private func lastAnswer<Answer: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Answer
+    ) async throws -> Answer {
+        let seconds = self.lastAnswersSeconds
+        return try await TimeLimit.run(.seconds(seconds), onTimeout: { NoAnswer(seconds: seconds) }, body)
+    }
+
+    private struct NoAnswer: Error, CustomStringConvertible {
+        let seconds: Double
+
+        var description: String { "there was no answer within \(BenchText.seconds(self.seconds))" }
     }
 
     private func measure(
@@ -146,8 +156,11 @@ public struct BenchRun: Sendable {
         }
         assembly.isInterrupted = self.stop.isPulled
         let (topics, cluster) = (phase.topics, phase.cluster)
-        assembly.inLog =
-            try await TimeLimit.run(self.lastAnswersSeconds) { await topics.recordCount(on: cluster) } ?? nil
+        do {
+            assembly.inLog = try await self.lastAnswer { await topics.recordCount(on: cluster) }
+        } catch is NoAnswer {
+            // The report leaves it out.
+        }
         return assembly.report
     }
 }

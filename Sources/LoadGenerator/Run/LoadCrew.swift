@@ -89,7 +89,8 @@ final class LoadCrew: Sendable {
             if !isWritten {
                 // Nobody waits any longer: what is not acknowledged has failed.
                 self.errors.giveUp(
-                    "not acknowledged within \(self.patience) s of the end of the load; they may be in the log all the same"
+                    "not acknowledged within \(BenchText.seconds(self.patience)) of the end of the load; they may be in the"
+                        + " log all the same"
                 )
                 services.cancelAll()
             } else if await !self.waitForReaders() {

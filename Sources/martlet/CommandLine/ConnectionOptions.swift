@@ -148,18 +148,13 @@ struct ConnectionOptions: ParsableArguments {
         _ target: ConnectionTarget, _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let limit = Duration.seconds(self.timeout)
-        return try await withThrowingTaskGroup(of: Result.self) { tasks in
-            tasks.addTask(operation: body)
-            tasks.addTask {
-                try await Task.sleep(for: limit + Self.grace)
-                let addresses = target.addresses.map(\.description).joined(separator: ", ")
-                let error = KafkaClientError(
-                    .timedOut, "the cluster at \(addresses) did not answer everything within \(limit.shortText)")
-                throw ConnectionFailure(error: error, target: target)
-            }
-            defer { tasks.cancelAll() }
-            guard let first = try await tasks.next() else { throw CancellationError() }
-            return first
+        return try await TimeLimit.run(limit + Self.grace) {
+            let addresses = target.addresses.map(\.description).joined(separator: ", ")
+            let error = KafkaClientError(
+                .timedOut, "the cluster at \(addresses) did not answer everything within \(limit.shortText)")
+            return ConnectionFailure(error: error, target: target)
+        } _: {
+            try await body()
         }
     }
 }
